@@ -1,0 +1,49 @@
+//! What happened, as everything in Reeve reports it.
+
+use serde::Serialize;
+
+use crate::{EventId, Timestamp};
+
+/// One thing that happened: who did what, on what, and how it ended.
+///
+/// There is no field for a body, a header value or a secret, so none can end up in one. Names follow OCSF 1.3 (HTTP
+/// Activity, class 4002) where it has them.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// The number of the event; a refused client is shown the same one.
+    pub id: EventId,
+    /// When it happened.
+    pub time: Timestamp,
+    /// What kind of thing it was: `http.request`, `tls.handshake`, `settings.reload`.
+    pub activity: &'static str,
+    /// Who: a network address, later also a subject.
+    pub actor: String,
+    /// On what: a method with a path, a file.
+    pub object: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The HTTP status that was sent, where there was one.
+    pub status: Option<u16>,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was let through.
+    Allowed,
+    /// A control refused it.
+    Refused {
+        /// The control: `rate.ip`, `input.size`.
+        control: &'static str,
+        /// The cause, for the operator; the client never sees it.
+        cause: String,
+    },
+    /// It could not be carried out.
+    Failed {
+        /// The cause, for the operator.
+        cause: String,
+    },
+}

@@ -1,0 +1,3 @@
+//! The policy language, tried on whole files.
+
+mod reference;
