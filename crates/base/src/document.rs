@@ -5,6 +5,7 @@
 //!
 //! Bounds: [`limit::DOCUMENT_BYTES_MAX`] bytes; nesting as deep as the parser allows (80 levels).
 
+mod syntax;
 mod value;
 
 use std::borrow::Cow;
@@ -130,10 +131,13 @@ impl Faults {
 ///
 /// # Errors
 /// All faults of form: too large, not UTF-8, not TOML, a number out of range. The source comes back with them, so that
-/// they can be drawn; of a text that is not UTF-8 it holds the part before the first wrong byte.
+/// they can be drawn; of a text that is not UTF-8 it holds the lines up to the first wrong byte, which stands in it as
+/// U+FFFD.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<Document, (Source, Vec<Diagnostic>)> {
     if bytes.len() > limit::DOCUMENT_BYTES_MAX {
-        let message = format!("the file has {} bytes; at most {} are read", bytes.len(), limit::DOCUMENT_BYTES_MAX);
+        // Its size is not named: who reads it may have stopped at the limit.
+        let largest = crate::Size::from_bytes(limit::DOCUMENT_BYTES_MAX as u64);
+        let message = format!("the file is larger than {largest}, the most that is read");
         let fault = Diagnostic::error("document::too-large", message).help("is this the file you meant?");
         return Err((Source::new(name, ""), vec![fault]));
     }
@@ -143,28 +147,21 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Document, (Source, Vec<Diagnost
     };
     let source = Source::new(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut faults: Vec<_> =
-        errors.iter().take(limit::DIAGNOSTICS_MAX).map(|error| syntax_fault(text, error)).collect();
+    let mut faults = syntax::faults(text, &errors);
     let span = table.span();
     let root = convert_table(span, table.into_inner(), &mut faults);
     if faults.is_empty() { Ok(Document { source, root }) } else { Err((source, faults)) }
 }
 
 fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> (Source, Vec<Diagnostic>) {
-    let readable = bytes.get(..valid).map(String::from_utf8_lossy).unwrap_or_default();
-    let wrong = bytes.get(valid).copied().unwrap_or_default();
+    let rest = bytes.get(valid..).unwrap_or_default();
+    let line_end = rest.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |newline| valid + newline);
+    let readable = bytes.get(..line_end).map(String::from_utf8_lossy).unwrap_or_default();
+    let wrong = rest.first().copied().unwrap_or_default();
     let fault = Diagnostic::error("document::not-utf8", format!("byte {valid} (0x{wrong:02x}) is not UTF-8"))
-        .at(valid..valid, "the text is readable up to here")
+        .at(valid..valid + char::REPLACEMENT_CHARACTER.len_utf8(), "readable up to here")
         .help("save the file as UTF-8; `iconv -f latin1 -t utf-8` converts the commonest other encoding");
     (Source::new(name, readable.as_ref()), vec![fault])
-}
-
-fn syntax_fault(text: &str, error: &toml::de::Error) -> Diagnostic {
-    let span = error.span().unwrap_or(0..0);
-    // The parser points at nothing (`5..5`) where something is missing; an empty underline cannot be seen.
-    let end = if span.is_empty() { text.get(span.start..).and_then(|rest| rest.chars().next()) } else { None };
-    let span = end.map_or(span.clone(), |next| span.start..span.start + next.len_utf8());
-    Diagnostic::error("document::syntax", error.message().replace('\n', ", ")).at(span, "here")
 }
 
 fn convert_table(span: Span, table: DeTable<'_>, faults: &mut Vec<Diagnostic>) -> Table {

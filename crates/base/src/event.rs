@@ -1,5 +1,7 @@
 //! What happened, as everything in Reeve reports it.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::{EventId, Timestamp};
@@ -9,20 +11,24 @@ use crate::{EventId, Timestamp};
 /// There is no field for a body, a header value or a secret, so none can end up in one. Names follow OCSF 1.3 (HTTP
 /// Activity, class 4002) where it has them.
 #[derive(Debug, Clone, Serialize)]
-pub struct Event {
-    /// The number of the event; a refused client is shown the same one.
-    pub id: EventId,
+pub struct Event<'e> {
     /// When it happened.
     pub time: Timestamp,
+    /// The number of the event; a refused client is shown the same one.
+    pub id: EventId,
     /// What kind of thing it was: `http.request`, `tls.handshake`, `settings.reload`.
     pub activity: &'static str,
     /// Who: a network address, later also a subject.
-    pub actor: String,
-    /// On what: a method with a path, a file.
-    pub object: String,
+    pub actor: Cow<'e, str>,
+    /// What was asked: a method, a verb.
+    pub action: Cow<'e, str>,
+    /// On what: a path without the values of its query, a file.
+    pub object: Cow<'e, str>,
     /// How it ended.
-    pub outcome: Outcome,
+    #[serde(flatten)]
+    pub outcome: Outcome<'e>,
     /// The HTTP status that was sent, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// How long it took, in microseconds.
     pub duration_us: u64,
@@ -31,7 +37,7 @@ pub struct Event {
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
+pub enum Outcome<'e> {
     /// It was let through.
     Allowed,
     /// A control refused it.
@@ -39,11 +45,13 @@ pub enum Outcome {
         /// The control: `rate.ip`, `input.size`.
         control: &'static str,
         /// The cause, for the operator; the client never sees it.
-        cause: String,
+        cause: Cow<'e, str>,
     },
     /// It could not be carried out.
     Failed {
+        /// The part that failed.
+        part: &'static str,
         /// The cause, for the operator.
-        cause: String,
+        cause: Cow<'e, str>,
     },
 }

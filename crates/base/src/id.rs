@@ -69,6 +69,10 @@ impl Serialize for EventId {
     }
 }
 
+/// The decision that let a request through. Today each request is one decision, so it has the number of its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DecisionId(pub EventId);
+
 /// Makes event ids: random once at start, then counted, because a request cannot afford the system's entropy.
 #[derive(Debug)]
 pub struct EventIds {

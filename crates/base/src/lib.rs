@@ -33,7 +33,7 @@ pub use diagnostic::{Diagnostic, Severity, Source, Span};
 pub use entropy::{Entropy, SystemEntropy};
 pub use event::{Event, Outcome};
 pub use evidence::Evidence;
-pub use id::{ClauseId, ControlName, EventId, EventIds, ProbeName};
+pub use id::{ClauseId, ControlName, DecisionId, EventId, EventIds, ProbeName};
 pub use quantity::{Period, Rate, Size};
 pub use secret::Secret;
 pub use time::{Clock, SystemClock, Ticks, Timestamp};

@@ -1,1 +1,37 @@
-//! placeholder
+//! The gateway: what stands between the network and the company's application, set to what the policy promises.
+//!
+//! A request walks through typed stages, each made in one place: [`request`]'s `Parsed`, `Admitted` and `Allowed`. Only
+//! an `Allowed` request can be forwarded, and forwarding consumes it. An error inside a stage refuses the request.
+//!
+//! Invariants: a head reaches the HTTP parser only after `guard` found that it can be read in one way; a control that
+//! the policy does not name is not enforced (so that a probe can be shown to fail); nothing here knows how it is proved.
+//!
+//! Start reading at [`Gateway`], then `serve`.
+
+mod access_log;
+mod body;
+mod certificate;
+mod connection_cap;
+mod forward;
+mod gateway;
+mod guard;
+mod head;
+mod page;
+mod rate;
+mod refusal;
+mod request;
+mod response;
+mod rules;
+mod serve;
+mod settings;
+mod tls;
+mod upstream;
+mod worker;
+
+pub use access_log::AccessLog;
+pub use certificate::{Certificate, CertificateError, LocalAuthority};
+pub use gateway::{Gateway, Reload, StartError, Tools};
+pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use refusal::Refusal;
+pub use settings::{Settings, UpstreamScheme, UpstreamSettings};
+pub use upstream::DialerError;

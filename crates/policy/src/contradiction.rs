@@ -3,7 +3,7 @@
 //! Two clauses with one control are no contradiction where one is simply stricter (X1, X13): the stricter value is
 //! enforced and keeps both. They contradict where neither value is stricter.
 
-use reeve_base::document::Faults;
+use reeve_base::document::{Faults, Table};
 use reeve_base::{Diagnostic, Period, Span};
 
 use crate::catalogue::{
@@ -96,34 +96,42 @@ fn contradiction(message: String, left: &Clause, right: &Clause, help: &str) -> 
         .help(help)
 }
 
-/// Faults of one control's parameters taken together.
-pub(crate) fn sense(control: &Control, span: Span, faults: &mut Faults) {
+/// Faults of one control's parameters taken together. They point at what is written, or else at the control.
+pub(crate) fn sense(control: &Control, span: &Span, with: Option<&Table>, faults: &mut Faults) {
+    let place =
+        |key| with.and_then(|with| with.entry(key)).map_or_else(|| span.clone(), |entry| entry.value.span.clone());
     match control {
         Control::HdrHsts(HdrHsts { max_age, subdomains, preload: true })
             if *max_age < Period::days(365) || !subdomains =>
         {
-            let fault = Diagnostic::error("policy::preload", "the preload list would not take this site");
+            let mut fault = Diagnostic::error("policy::preload", "the preload list would not take this site");
+            if *max_age < Period::days(365) {
+                fault = fault.at(place("max_age"), "shorter than the list asks for");
+            }
+            if !subdomains {
+                fault = fault.at(place("subdomains"), "the list asks for subdomains too");
+            }
             faults.push(
                 fault
-                    .at(span, "with `preload = true`")
+                    .at(place("preload"), "promised here")
                     .help("set `max_age = \"365d\"` or more and `subdomains = true`, or write `preload = false`"),
             );
         }
         Control::TlsCipherBits(TlsCipherBits { bits }) if !matches!(bits, 128 | 256) => {
             let fault = Diagnostic::error("policy::cipher-bits", format!("no cipher has {bits} bits"));
-            faults.push(fault.at(span, "in this control").help("write `bits = 256` or `bits = 128`"));
+            faults.push(fault.at(place("bits"), "this value").help("write `bits = 256` or `bits = 128`"));
         }
         Control::TlsCiphers(TlsCiphers { ciphers }) if ciphers.is_empty() => {
-            faults.push(empty_list("ciphers", "no connection could be made", span));
+            faults.push(empty_list("ciphers", "no connection could be made", place("ciphers")));
         }
         Control::InputMethods(methods) if methods.methods.is_empty() => {
-            faults.push(empty_list("methods", "no request could be made", span));
+            faults.push(empty_list("methods", "no request could be made", place("methods")));
         }
         Control::TrustLinks(links) if links.links.is_empty() => {
-            faults.push(empty_list("links", "there would be nothing to judge", span));
+            faults.push(empty_list("links", "there would be nothing to judge", place("links")));
         }
         Control::NetOpenPorts(ports) if ports.ports.is_empty() => {
-            faults.push(empty_list("ports", "nobody could reach the site", span));
+            faults.push(empty_list("ports", "nobody could reach the site", place("ports")));
         }
         _ => {}
     }
@@ -131,6 +139,6 @@ pub(crate) fn sense(control: &Control, span: Span, faults: &mut Faults) {
 
 fn empty_list(name: &str, consequence: &str, span: Span) -> Diagnostic {
     Diagnostic::error("policy::empty-list", format!("`{name}` is empty: {consequence}"))
-        .at(span, "in this control")
+        .at(span, "nothing listed")
         .help("list at least one")
 }

@@ -157,6 +157,10 @@ fn read_sections(table: &Table, faults: &mut Faults) -> Vec<Section> {
 }
 
 fn warn_unused_sections(root: &Table, sections: &[Section], clauses: &[Named], faults: &mut Faults) {
+    // A clause that could not be read, or names a section by a wrong key, may be what belongs there.
+    if faults.any_error() {
+        return;
+    }
     let Some(Kind::Table(table)) = root.entry("section").map(|entry| &entry.value.kind) else { return };
     for section in sections {
         let used = clauses.iter().any(|named| named.section.as_deref() == Some(section.key.as_str()));
@@ -243,7 +247,7 @@ fn read_clause(
         (Some(_), Some(_)) => {
             let fault =
                 Diagnostic::error("policy::two-holds", format!("clause `{id}` has both `control` and `attest`"));
-            faults.push(fault.at(span.clone(), "one of them decides the verdict").help("keep the one that proves it"));
+            faults.push(fault.at(span.clone(), "only one can decide the verdict").help("keep the one that proves it"));
             None
         }
         (None, None) if table.entry("control").is_none() && table.entry("attest").is_none() => {
@@ -281,7 +285,7 @@ fn read_control(name: &str, value: &Value, with: Option<&Table>, clause: &Table,
     let mut fields = Fields::new(with.unwrap_or(&empty), format!("control `{name}`"), faults);
     if let Some(control) = Control::read(name, &mut fields) {
         fields.finish();
-        contradiction::sense(&control, value.span.clone(), faults);
+        contradiction::sense(&control, &value.span, with, faults);
         return Some(Hold::Typed(control));
     }
     drop(fields);
@@ -406,7 +410,7 @@ struct Place<'p> {
     author: &'p str,
 }
 
-fn tables<'v>(value: Option<&'v Value>, key: &str, faults: &mut Faults) -> Vec<(&'v Table, Span)> {
+fn tables<'v>(value: Option<&'v Value>, key: &str, faults: &mut Faults) -> Vec<&'v Table> {
     let Some(value) = value else { return Vec::new() };
     let Kind::List(items) = &value.kind else {
         faults.push(Mismatch::kind(value, &format!("`[[{key}]]` tables"), &value.kind).diagnostic(key));
@@ -415,7 +419,7 @@ fn tables<'v>(value: Option<&'v Value>, key: &str, faults: &mut Faults) -> Vec<(
     let mut found = Vec::new();
     for item in items {
         match &item.kind {
-            Kind::Table(table) => found.push((table, item.span.clone())),
+            Kind::Table(table) => found.push(table),
             other => faults.push(Mismatch::kind(item, "a table", other).diagnostic(key)),
         }
     }
@@ -424,7 +428,7 @@ fn tables<'v>(value: Option<&'v Value>, key: &str, faults: &mut Faults) -> Vec<(
 
 fn read_exceptions(value: Option<&Value>, place: &Place<'_>, faults: &mut Faults) -> Vec<Exception> {
     let mut exceptions = Vec::new();
-    for (table, span) in tables(value, "exception", faults) {
+    for table in tables(value, "exception", faults) {
         let mut fields = Fields::new(table, "the exception", faults);
         let clause = fields.required::<String>("clause").map(ClauseId::new);
         let reason = fields.required::<String>("reason");
@@ -433,6 +437,7 @@ fn read_exceptions(value: Option<&Value>, place: &Place<'_>, faults: &mut Faults
         fields.finish();
         known_clause(clause.as_ref(), table, place, faults);
         approved_by_others(approved_by.as_deref(), table, place, faults);
+        reason_given(reason.as_deref(), table, faults);
         if let Some(expires) = expires {
             expiry_in_bounds(expires, table, place.today, faults);
         }
@@ -440,9 +445,6 @@ fn read_exceptions(value: Option<&Value>, place: &Place<'_>, faults: &mut Faults
         else {
             continue;
         };
-        if reason.trim().is_empty() {
-            faults.push(Diagnostic::error("policy::no-reason", "an exception without a reason").at(span, "say why"));
-        }
         exceptions.push(Exception { clause, reason, approved_by, expires });
     }
     exceptions
@@ -450,7 +452,7 @@ fn read_exceptions(value: Option<&Value>, place: &Place<'_>, faults: &mut Faults
 
 fn read_not_applicable(value: Option<&Value>, place: &Place<'_>, faults: &mut Faults) -> Vec<NotApplicable> {
     let mut declared = Vec::new();
-    for (table, _) in tables(value, "not_applicable", faults) {
+    for table in tables(value, "not_applicable", faults) {
         let mut fields = Fields::new(table, "the declaration", faults);
         let clause = fields.required::<String>("clause").map(ClauseId::new);
         let reason = fields.required::<String>("reason");
@@ -459,6 +461,7 @@ fn read_not_applicable(value: Option<&Value>, place: &Place<'_>, faults: &mut Fa
         fields.finish();
         known_clause(clause.as_ref(), table, place, faults);
         approved_by_others(approved_by.as_deref(), table, place, faults);
+        reason_given(reason.as_deref(), table, faults);
         if let (Some(clause), Some(reason), Some(approved_by), Some(reviewed)) = (clause, reason, approved_by, reviewed)
         {
             declared.push(NotApplicable { clause, reason, approved_by, reviewed });
@@ -485,6 +488,15 @@ fn known_clause(id: Option<&ClauseId>, table: &Table, place: &Place<'_>, faults:
         |meant| format!("did you mean `{meant}`?"),
     );
     faults.push(fault.at(span, "unknown clause").help(help));
+}
+
+fn reason_given(reason: Option<&str>, table: &Table, faults: &mut Faults) {
+    if reason.is_none_or(|reason| !reason.trim().is_empty()) {
+        return;
+    }
+    let span = table.entry("reason").map(|entry| entry.value.span.clone()).unwrap_or_default();
+    let fault = Diagnostic::error("policy::no-reason", "no reason is given");
+    faults.push(fault.at(span, "empty").help("say why: whoever reads the proof will ask"));
 }
 
 fn approved_by_others(approved_by: Option<&[String]>, table: &Table, place: &Place<'_>, faults: &mut Faults) {

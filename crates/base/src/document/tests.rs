@@ -31,7 +31,7 @@ fn every_fault_of_a_table_is_reported_in_one_run() {
         fields.required::<u8>("failures");
     });
     assert_eq!(faults.len(), 3);
-    assert!(faults.iter().any(|fault| fault.contains("`window`: is an integer")));
+    assert!(faults.iter().any(|fault| fault.contains("`window` is an integer")));
     assert!(faults.iter().any(|fault| fault.contains("the file has no `failures`")));
 }
 
@@ -61,6 +61,19 @@ fn deep_nesting_is_refused_not_overflowed() {
 fn several_syntax_faults_are_reported_together() {
     let (_, faults) = parse("x", b"a = \nb = 1\nc = ]\n").unwrap_err();
     assert!(faults.len() >= 2, "{faults:?}");
+}
+
+#[test]
+fn one_mistake_is_one_fault() {
+    let (_, faults) = parse("x", b"key: value\nother: value\n").unwrap_err();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.help.is_some()), "{faults:?}");
+    let (source, faults) = parse("x", b"[a]\nx = 1\ny = 2\n[a]\nx = 1\ny = 2\n[b]\nz = 1\nz = 2\n").unwrap_err();
+    let places: Vec<_> = faults
+        .iter()
+        .map(|fault| fault.labels.iter().map(|label| source.position(label.span.start)).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(places, [[(4, 2), (1, 1)], [(9, 1), (8, 1)]]);
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl Mismatch {
     }
 
     /// The kind is right and the content is not.
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over an error or a `format!` made on the spot")]
     pub fn content(value: &Value, expected: &str, message: impl ToString) -> Self {
         Self { span: value.span.clone(), message: message.to_string(), expected: expected.to_owned() }
     }
@@ -46,7 +47,10 @@ impl Mismatch {
     /// As a fault of the key it stands under.
     #[must_use]
     pub fn diagnostic(self, key: &str) -> Diagnostic {
-        Diagnostic::error("document::wrong-value", format!("`{key}`: {}", self.message))
+        // A verb goes on from the key; anything else is a sentence of its own.
+        let verb = ["is ", "has ", "holds ", "ends "].iter().any(|verb| self.message.starts_with(verb));
+        let colon = if verb { "" } else { ":" };
+        Diagnostic::error("document::wrong-value", format!("`{key}`{colon} {}", self.message))
             .at(self.span, "this value")
             .help(format!("write {}", self.expected))
     }

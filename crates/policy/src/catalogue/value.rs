@@ -34,11 +34,13 @@ pub(crate) fn lower<T: Ord>(left: &T, right: &T) -> Option<Ordering> {
 }
 
 /// A list that allows less is the stricter promise.
+#[expect(clippy::ptr_arg, reason = "a `Strictness<Vec<T>>` takes the parameter's own type")]
 pub(crate) fn fewer<T: PartialEq>(left: &Vec<T>, right: &Vec<T>) -> Option<Ordering> {
     within(right, left)
 }
 
 /// A list that demands more is the stricter promise.
+#[expect(clippy::ptr_arg, reason = "a `Strictness<Vec<T>>` takes the parameter's own type")]
 pub(crate) fn more<T: PartialEq>(left: &Vec<T>, right: &Vec<T>) -> Option<Ordering> {
     within(left, right)
 }

@@ -1,0 +1,57 @@
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+fn authority(folder: &Path) -> LocalAuthority {
+    LocalAuthority {
+        folder: folder.to_owned(),
+        names: vec![String::from("localhost"), String::from("127.0.0.1")],
+        valid_days: 90,
+    }
+}
+
+/// Writes a certificate and its key, valid from now for 90 days, and returns their paths.
+fn files(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![String::from("localhost")]).unwrap();
+    set_validity(&mut params, now(), 90);
+    let certificate = params.self_signed(&key).unwrap();
+    let paths = (folder.join(format!("{name}.pem")), folder.join(format!("{name}-key.pem")));
+    fs::write(&paths.0, certificate.pem()).unwrap();
+    fs::write(&paths.1, key.serialize_pem()).unwrap();
+    paths
+}
+
+#[test]
+fn the_local_authority_is_made_once_and_its_key_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = authority(folder.path());
+    Certificate::Local(authority.clone()).load(now()).unwrap();
+    let first = fs::read(authority.certificate_path()).unwrap();
+    Certificate::Local(authority.clone()).load(now()).unwrap();
+    assert_eq!(fs::read(authority.certificate_path()).unwrap(), first);
+    assert_eq!(fs::metadata(authority.key_path()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[track_caller]
+fn refused(chain: &Path, key: &Path, now: Timestamp, message: &str) {
+    let certificate = Certificate::Files { chain: chain.to_owned(), key: key.to_owned() };
+    let error = certificate.load(now).unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn files_that_do_not_fit_are_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, key) = files(folder.path(), "one");
+    let (_, other_key) = files(folder.path(), "two");
+    Certificate::Files { chain: chain.clone(), key: key.clone() }.load(now()).unwrap();
+    refused(&chain, &other_key, now(), "does not belong to the certificate");
+    refused(&folder.path().join("none.pem"), &key, now(), "No such file");
+    refused(&key, &key, now(), "holds no certificate");
+    refused(&chain, &chain, now(), "holds no private key");
+    refused(&chain, &key, "2030-01-01T00:00:00Z".parse().unwrap(), "and now it is 2030");
+}

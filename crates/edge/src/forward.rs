@@ -1,0 +1,135 @@
+//! From an allowed request to the application's answer.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, UPGRADE};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use crate::body::{AnswerBody, Breach, RequestBody};
+use crate::refusal::Refusal;
+use crate::request::{Allowed, Client};
+use crate::response::remove_hop_by_hop;
+use crate::rules::Rules;
+use crate::upstream::{Answer, Pool, UpstreamError};
+
+/// Sends the request on and brings the answer back.
+pub(crate) async fn forward(
+    allowed: Allowed,
+    client: &Client,
+    rules: &Rules,
+    pool: &Rc<Pool>,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let (mut parts, incoming, authority, _decision, _subject) = allowed.into_parts();
+    let breach = Breach::default();
+    let body = RequestBody::new(incoming, rules.body_bytes_max, STALL_MAX, Rc::clone(&breach));
+    let upgrade = upgrade_asked_for(&parts);
+    let on_upgrade = parts.extensions.remove::<OnUpgrade>();
+    prepare(&mut parts, &authority, client)?;
+    let outcome = match (upgrade, on_upgrade) {
+        (Some(protocol), Some(on_upgrade)) => {
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            parts.headers.insert(UPGRADE, protocol);
+            change_protocol(Request::from_parts(parts, body), on_upgrade, client, pool).await
+        }
+        _ => pool.send(Request::from_parts(parts, body)).await.map(|answer| bring_back(answer, pool)),
+    };
+    outcome.map_err(|error| refusal(error, &breach, client))
+}
+
+/// The protocol that an HTTP/1.1 request asks to change to (RFC 9110 section 7.8). Only WebSocket is served (RFC 6455):
+/// anything else, such as h2c, would carry requests past the stages that judge them.
+fn upgrade_asked_for(parts: &Parts) -> Option<HeaderValue> {
+    let protocol = parts.headers.get(UPGRADE)?;
+    let websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
+    let connection = parts.headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let asked = connection.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    (websocket && asked && parts.version == Version::HTTP_11 && parts.method == Method::GET).then(|| protocol.clone())
+}
+
+/// Turns the head into what the application should see: its own site and path, and who asks.
+fn prepare(parts: &mut Parts, authority: &Authority, client: &Client) -> Result<(), Refusal> {
+    remove_hop_by_hop(&mut parts.headers);
+    // What the client says of proxies before it is not believed: anybody can write these.
+    parts.headers.remove(FORWARDED);
+    for name in UNTRUSTED {
+        parts.headers.remove(name);
+    }
+    let fault = |error: http::Error| Refusal::Fault(error.to_string());
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|error| fault(error.into()))?;
+    parts.headers.insert(X_FORWARDED_FOR, client.header.clone());
+    parts.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.transport.scheme()));
+    parts.headers.insert(X_FORWARDED_HOST, host.clone());
+    parts.headers.insert(HOST, host);
+    if parts.uri.authority().is_some() {
+        let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        parts.uri = Uri::from(target);
+    }
+    parts.version = Version::HTTP_11;
+    Ok(())
+}
+
+fn bring_back(answer: Answer, pool: &Pool) -> Response<AnswerBody> {
+    let (mut parts, incoming) = answer.response.into_parts();
+    remove_hop_by_hop(&mut parts.headers);
+    // The version is the client's connection's business, not the upstream's.
+    parts.version = Version::HTTP_11;
+    Response::from_parts(parts, AnswerBody::upstream(incoming, answer.lease, pool.answer_max()))
+}
+
+/// Asks the application to change the protocol; if it agrees, carries bytes both ways until either side ends.
+async fn change_protocol(
+    request: Request<RequestBody>,
+    client_side: OnUpgrade,
+    client: &Client,
+    pool: &Rc<Pool>,
+) -> Result<Response<AnswerBody>, UpstreamError> {
+    let mut response = pool.send_upgrade(request).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(bring_back(Answer { response, lease: None }, pool));
+    }
+    let upstream_side = hyper::upgrade::on(&mut response);
+    client.heads.release();
+    tokio::task::spawn_local(async move {
+        let (Ok(client), Ok(upstream)) = (client_side.await, upstream_side.await) else { return };
+        // However it ends, both sides are closed: there is no more to do about it than that.
+        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
+    });
+    let (parts, _) = response.into_parts();
+    Ok(Response::from_parts(parts, AnswerBody::own("")))
+}
+
+fn refusal(error: UpstreamError, breach: &Cell<Option<Refusal>>, client: &Client) -> Refusal {
+    // If the client's own body broke the exchange off, that is the cause, not the application.
+    if let Some(refusal) = client.heads.take_body_fault().or_else(|| breach.take()) {
+        return refusal;
+    }
+    match error {
+        UpstreamError::Connect(error) => Refusal::UpstreamDown(error.to_string()),
+        UpstreamError::Slow => Refusal::UpstreamSlow,
+        UpstreamError::Exchange(error) if error.is_parse() => Refusal::UpstreamGarbled(cause(&error).into_owned()),
+        UpstreamError::Exchange(error) => Refusal::UpstreamDown(cause(&error).into_owned()),
+    }
+}
+
+/// The error with what lies under it, in one line.
+fn cause(error: &hyper::Error) -> Cow<'static, str> {
+    let below = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    Cow::Owned(format!("{error}{below}"))
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Further names under which proxies tell where a request came from.
+const UNTRUSTED: [&str; 5] = ["x-forwarded-port", "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip"];
+
+/// How long a client may leave its body unfinished without sending anything.
+const STALL_MAX: Duration = Duration::from_secs(30);

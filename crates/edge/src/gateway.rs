@@ -1,0 +1,248 @@
+//! The gateway as a whole: its listeners, its workers, and the rules they follow, which can be exchanged at once.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use reeve_base::{Clock, Entropy, EventIds};
+use reeve_policy::catalogue::Controls;
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::watch;
+
+use crate::access_log::AccessLog;
+use crate::certificate::CertificateError;
+use crate::connection_cap::ConnectionCap;
+use crate::rate::Rates;
+use crate::rules::Rules;
+use crate::settings::{Settings, UpstreamSettings};
+use crate::tls;
+use crate::upstream::{Dialer, DialerError};
+use crate::worker::{self, Door, Phase, Speaks};
+
+/// What the gateway is given beside its settings.
+#[derive(Clone)]
+pub struct Tools {
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where its events go.
+    pub log: AccessLog,
+}
+
+/// Why the gateway does not start, or does not take new settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The application's address cannot be used.
+    #[error(transparent)]
+    Upstream(#[from] DialerError),
+    /// The policy leaves no way to speak TLS.
+    #[error("TLS cannot be set up as the policy asks: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The policy closes plain HTTP and the settings open it.
+    #[error("the policy closes plain HTTP, and the settings listen for it on {0}")]
+    PlainListener(SocketAddr),
+    /// A control cannot be turned into a header.
+    #[error("the policy cannot be enforced: {0}")]
+    Rules(#[from] http::Error),
+    /// The system gives no randomness.
+    #[error("{0}")]
+    Entropy(String),
+    /// The system gives no thread.
+    #[error("cannot start a worker: {0}")]
+    Thread(io::Error),
+}
+
+/// What came of a reload.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Reload {
+    /// Settings that take effect only at the next start, by name.
+    pub after_restart: Vec<&'static str>,
+}
+
+/// Everything that a reload exchanges, in one piece: no request ever sees half of it.
+pub(crate) struct Live {
+    pub(crate) rules: Rules,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) upstream: Arc<UpstreamSettings>,
+    pub(crate) dialer: Dialer,
+    pub(crate) connections_max: usize,
+    /// The port that a redirect names; 443 needs no naming.
+    pub(crate) redirect_port: u16,
+}
+
+impl Live {
+    fn build(settings: &Settings, controls: &Controls, tools: &Tools, https_port: u16) -> Result<Self, StartError> {
+        if Rules::forbids_plain(controls)
+            && let Some(address) = settings.http.first()
+        {
+            return Err(StartError::PlainListener(*address));
+        }
+        let identity = settings.certificate.load(tools.clock.now())?;
+        Ok(Self {
+            rules: Rules::new(controls)?,
+            tls: Arc::new(tls::server_config(identity, controls)?),
+            dialer: Dialer::new(&settings.upstream, tls::versions(controls))?,
+            upstream: Arc::new(settings.upstream.clone()),
+            connections_max: settings.connections_max,
+            redirect_port: settings.public_port.unwrap_or(https_port),
+        })
+    }
+}
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) live: ArcSwap<Live>,
+    pub(crate) rates: Rates,
+    pub(crate) connections: Arc<ConnectionCap>,
+    pub(crate) events: EventIds,
+    pub(crate) tools: Tools,
+}
+
+/// A gateway that serves. It goes on until [`Gateway::stop`]; dropped without it, it is told to stop and not waited for.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    settings: Settings,
+    https: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+    phase: watch::Sender<Phase>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Gateway {
+    /// Binds every listener, then starts the workers. Nothing is served unless all of it succeeds.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(settings: Settings, controls: &Controls, tools: Tools) -> Result<Self, StartError> {
+        let https: Vec<_> = settings.https.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
+        let http: Vec<_> = settings.http.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
+        let (https_addresses, http_addresses) = (addresses(&https)?, addresses(&http)?);
+        let https_port = https_addresses.first().map_or(443, SocketAddr::port);
+        let live = Live::build(&settings, controls, &tools, https_port)?;
+        let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
+        let shared = Arc::new(Shared {
+            live: ArcSwap::from_pointee(live),
+            rates: Rates::new(),
+            connections: Arc::default(),
+            events,
+            tools,
+        });
+        let (phase, _) = watch::channel(Phase::Serving);
+        let mut gateway =
+            Self { shared, settings, https: https_addresses, http: http_addresses, phase, workers: Vec::new() };
+        for number in 0..gateway.settings.workers.max(1) {
+            let worker = gateway.start_worker(number, &https, &http)?;
+            gateway.workers.push(worker);
+        }
+        Ok(gateway)
+    }
+
+    fn start_worker(
+        &self,
+        number: usize,
+        https: &[TcpListener],
+        http: &[TcpListener],
+    ) -> Result<JoinHandle<io::Result<()>>, StartError> {
+        // All workers accept from the same sockets: a port that another program holds is an error and not a share.
+        let door = |socket: &TcpListener, speaks| Ok(Door { socket: socket.try_clone()?, speaks });
+        let doors = https
+            .iter()
+            .map(|socket| door(socket, Speaks::Tls))
+            .chain(http.iter().map(|socket| door(socket, Speaks::Plain)))
+            .collect::<Result<_, _>>()
+            .map_err(StartError::Thread)?;
+        let (shared, phase, drain) = (Arc::clone(&self.shared), self.phase.subscribe(), self.settings.drain);
+        std::thread::Builder::new()
+            .name(format!("gateway-{number}"))
+            .spawn(move || worker::run(shared, doors, phase, drain))
+            .map_err(StartError::Thread)
+    }
+
+    /// Where it listens for TLS.
+    #[must_use]
+    pub fn https(&self) -> &[SocketAddr] {
+        &self.https
+    }
+
+    /// Where it listens for plaintext.
+    #[must_use]
+    pub fn http(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// Takes new settings and controls, all at once. On an error everything stays as it was.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn reload(&mut self, settings: Settings, controls: &Controls) -> Result<Reload, StartError> {
+        let https_port = self.https.first().map_or(443, SocketAddr::port);
+        let live = Live::build(&settings, controls, &self.shared.tools, https_port)?;
+        self.shared.live.store(Arc::new(live));
+        let mut after_restart = Vec::new();
+        if settings.https != self.settings.https || settings.http != self.settings.http {
+            after_restart.push("listen");
+        }
+        if settings.workers != self.settings.workers || settings.drain != self.settings.drain {
+            after_restart.push("server");
+        }
+        self.settings = settings;
+        Ok(Reload { after_restart })
+    }
+
+    /// Stops: accepts nothing more, lets open requests end within the drain, and waits for all of it.
+    ///
+    /// # Errors
+    /// The first error that a worker ended with.
+    pub fn stop(mut self) -> io::Result<()> {
+        self.phase.send_replace(Phase::Draining);
+        let mut outcome = Ok(());
+        for worker in std::mem::take(&mut self.workers) {
+            let ended = worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Draining);
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A restart must not wait for the connections of the last run to be forgotten.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(TcpListener::from(socket))
+    };
+    bind().map_err(|source| StartError::Listen { address, source })
+}
+
+fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, StartError> {
+    listeners.iter().map(|listener| listener.local_addr().map_err(StartError::Thread)).collect()
+}
+
+/// Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn).
+const BACKLOG: i32 = 4_096;

@@ -1,0 +1,133 @@
+//! Why a request is not let through: a status for the client, a control and a cause for the operator.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// A request that a control, or a fault on the way, keeps from the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The head can be read in more than one way, or in none (RFC 9112).
+    Malformed(&'static str),
+    /// The protocol version is not served.
+    Version,
+    /// The request demands an expectation that is not met (RFC 9110 section 10.1.1).
+    Expectation,
+    /// A transfer coding that is not served.
+    TransferCoding,
+    /// The request target is longer than the policy allows.
+    TargetTooLong,
+    /// The head is larger, or has more fields, than the policy allows.
+    HeadTooLarge,
+    /// The body is larger than the policy allows.
+    BodyTooLarge,
+    /// The head did not arrive in time.
+    HeadTooSlow,
+    /// The body stalled.
+    BodyTooSlow,
+    /// The method is not served.
+    Method,
+    /// The path is one that is never served.
+    HiddenPath,
+    /// The address has used up its rate.
+    Rate {
+        /// When it may try again.
+        retry_after: Duration,
+    },
+    /// The application could not be reached.
+    UpstreamDown(String),
+    /// The application did not answer in time.
+    UpstreamSlow,
+    /// The application answered with something that is no HTTP.
+    UpstreamGarbled(String),
+    /// The application answered with an error that is not shown.
+    UpstreamError(StatusCode),
+    /// A fault in the gateway itself.
+    Fault(String),
+}
+
+impl Refusal {
+    /// What the client is told.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooSlow | Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::HiddenPath => StatusCode::NOT_FOUND,
+            Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
+            Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamError(status) => *status,
+            Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The control that refused, by its name in the catalogue; for faults, the part that failed.
+    pub(crate) const fn control(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) | Self::Version | Self::Expectation | Self::TransferCoding => "edge.smuggling",
+            Self::TargetTooLong | Self::HeadTooLarge | Self::BodyTooLarge => "input.size",
+            Self::HeadTooSlow | Self::BodyTooSlow => "edge.slow_and_flood",
+            Self::Method => "input.methods",
+            Self::HiddenPath => "error.no_debug",
+            Self::Rate { .. } => "rate.ip",
+            Self::UpstreamError(_) => "error.page",
+            Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
+            Self::Fault(_) => "gateway",
+        }
+    }
+
+    /// Whether the connection can carry another request: not when it is unclear where the next one would begin.
+    pub(crate) const fn closes(&self) -> bool {
+        match self {
+            Self::Malformed(_)
+            | Self::Version
+            | Self::Expectation
+            | Self::TransferCoding
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::HeadTooSlow
+            | Self::BodyTooSlow
+            | Self::Fault(_) => true,
+            Self::Method
+            | Self::HiddenPath
+            | Self::Rate { .. }
+            | Self::UpstreamDown(_)
+            | Self::UpstreamSlow
+            | Self::UpstreamGarbled(_)
+            | Self::UpstreamError(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(cause) => f.write_str(cause),
+            Self::Version => f.write_str("protocol version is not served"),
+            Self::Expectation => f.write_str("unknown expectation"),
+            Self::TransferCoding => f.write_str("transfer coding is not served"),
+            Self::TargetTooLong => f.write_str("request target past the limit"),
+            Self::HeadTooLarge => f.write_str("head past the limit"),
+            Self::BodyTooLarge => f.write_str("body past the limit"),
+            Self::HeadTooSlow => f.write_str("head not complete in time"),
+            Self::BodyTooSlow => f.write_str("body stalled"),
+            Self::Method => f.write_str("method is not served"),
+            Self::HiddenPath => f.write_str("path is never served"),
+            Self::Rate { retry_after } => write!(f, "rate used up for {} s", retry_after.as_secs()),
+            Self::UpstreamDown(cause) => write!(f, "upstream unreachable: {cause}"),
+            Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
+            Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
+            Self::UpstreamError(status) => write!(f, "upstream answered {status}"),
+            Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),
+        }
+    }
+}

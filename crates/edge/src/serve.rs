@@ -1,0 +1,368 @@
+//! One connection from its first byte to its last, and one request from its stages to its answer.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioTimer;
+use reeve_base::{DecisionId, Event, EventId, Outcome, Ticks};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use crate::body::AnswerBody;
+use crate::forward::forward;
+use crate::gateway::Live;
+use crate::guard::{Guard, Heads};
+use crate::page::{page, prefers_json};
+use crate::refusal::Refusal;
+use crate::request::{Client, Parsed, Transport};
+use crate::rules::Plain;
+use crate::worker::{LocalExecutor, Phase, Speaks, Worker};
+
+/// Serves one connection until it ends or the gateway stops.
+pub(crate) async fn connection(
+    worker: Rc<Worker>,
+    live: Arc<Live>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    speaks: Speaks,
+) {
+    let address = peer.ip().to_canonical();
+    let text: Rc<str> = address.to_string().into();
+    let Ok(header) = HeaderValue::from_str(&text) else { return };
+    let transport = match speaks {
+        Speaks::Tls => Transport::Tls,
+        Speaks::Plain => Transport::Plain,
+    };
+    let client = Client { address, text, header, transport, heads: Arc::new(Heads::default()) };
+    match speaks {
+        Speaks::Plain => serve_h1(worker, &live, stream, client).await,
+        Speaks::Tls => {
+            let started = worker.ticks();
+            let accept = TlsAcceptor::from(Arc::clone(&live.tls)).accept(stream);
+            match tokio::time::timeout(HANDSHAKE_MAX, accept).await {
+                Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                    serve_h2(worker, &live, tls, client).await;
+                }
+                Ok(Ok(tls)) => serve_h1(worker, &live, tls, client).await,
+                Ok(Err(error)) => handshake_failed(&worker, &client, started, &error.to_string()),
+                Err(_) => handshake_failed(&worker, &client, started, "not complete in time"),
+            }
+        }
+    }
+}
+
+fn handshake_failed(worker: &Worker, client: &Client, started: Ticks, cause: &str) {
+    let time = worker.shared.tools.clock.now();
+    worker.log.record(&Event {
+        time,
+        id: worker.shared.events.next(time),
+        activity: "tls.handshake",
+        actor: Cow::Borrowed(&client.text),
+        action: Cow::Borrowed("handshake"),
+        object: Cow::Borrowed("listener"),
+        outcome: Outcome::Refused { control: "tls", cause: Cow::Borrowed(cause) },
+        status: None,
+        duration_us: microseconds(worker.ticks().since(started)),
+    });
+}
+
+async fn serve_h1<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    worker: Rc<Worker>,
+    live: &Live,
+    io: IO,
+    client: Client,
+) {
+    let guard = Guard::new(io, Arc::clone(&client.heads), live.rules.guard);
+    let mut builder = http1::Builder::new();
+    // The guard has judged sizes already; these only have to let pass whatever it lets pass.
+    builder.max_buf_size(live.rules.guard.head.head_bytes_max.max(H1_BUFFER_BYTES_MIN));
+    if live.rules.guard.head.fields_max > H1_FIELDS_WITHOUT_ALLOCATION {
+        builder.max_headers(live.rules.guard.head.fields_max);
+    }
+    let (phase, service) = (worker.phase.clone(), service(worker, client));
+    let connection = builder.serve_connection(guard, service).with_upgrades();
+    let mut connection = pin!(connection);
+    until_drained(phase, |cx, draining| {
+        if draining {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}
+
+async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
+    worker: Rc<Worker>,
+    live: &Live,
+    io: IO,
+    client: Client,
+) {
+    let guard = Guard::raw(io, live.rules.guard);
+    let head_bytes_max = u32::try_from(live.rules.guard.head.head_bytes_max).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        // Twice the policy's limit, so that a head one past it gets its page and not a closed stream.
+        .max_header_list_size(head_bytes_max.saturating_mul(2))
+        .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+        .max_local_error_reset_streams(Some(H2_RESETS_MAX))
+        .max_pending_accept_reset_streams(Some(H2_RESETS_MAX))
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let (phase, service) = (worker.phase.clone(), service(worker, client));
+    let mut connection = pin!(builder.serve_connection(guard, service));
+    until_drained(phase, |cx, draining| {
+        if draining {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}
+
+/// Polls a connection to its end, and tells it once when the gateway drains.
+async fn until_drained(
+    mut phase: tokio::sync::watch::Receiver<Phase>,
+    mut poll: impl FnMut(&mut std::task::Context<'_>, bool) -> Poll<()>,
+) {
+    let mut drain = pin!(phase.wait_for(|phase| *phase == Phase::Draining));
+    let mut told = false;
+    poll_fn(|cx| {
+        if !told && drain.as_mut().poll(cx).is_ready() {
+            told = true;
+            return poll(cx, true);
+        }
+        poll(cx, false)
+    })
+    .await;
+}
+
+/// What answers the requests of one connection. A panic costs the one request: it is refused and recorded.
+fn service(
+    worker: Rc<Worker>,
+    client: Client,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<AnswerBody>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<AnswerBody>, Infallible>>,
+> {
+    let client = Rc::new(client);
+    service_fn(move |request| {
+        let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
+        async move { Ok(answer(&worker, &client, request).await) }
+    })
+}
+
+/// What is kept of a request for its event, after the request itself has gone on.
+struct Record {
+    started: Ticks,
+    time: reeve_base::Timestamp,
+    id: EventId,
+    method: Method,
+    target: Option<PathAndQuery>,
+}
+
+async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+    let started = worker.ticks();
+    let time = worker.shared.tools.clock.now();
+    let id = worker.shared.events.next(time);
+    let finding = client.heads.take();
+    let open = client.heads.open();
+    let live = worker.shared.live.load_full();
+    let record =
+        Record { started, time, id, method: request.method().clone(), target: request.uri().path_and_query().cloned() };
+    let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
+
+    let outcome = match finding {
+        Some(Err((refusal, line))) => {
+            let response = refused(&refusal, id, json, h1, &live);
+            return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
+        }
+        Some(Ok(_)) | None => caught(stages(worker, client, &live, id, request)).await,
+    };
+    match outcome {
+        Ok(response) if live.rules.answers.replaces(response.status()) => {
+            let refusal = Refusal::UpstreamError(response.status());
+            drop(response);
+            let response = refused(&refusal, id, json, h1, &live);
+            finish(worker, client, &live, &record, Some((&refusal, None)), response, open)
+        }
+        Ok(response) => finish(worker, client, &live, &record, None, response, open),
+        Err(refusal) => {
+            if refusal.closes() {
+                client.heads.leave_unread();
+            }
+            let response = refused(&refusal, id, json, h1, &live);
+            finish(worker, client, &live, &record, Some((&refusal, None)), response, open)
+        }
+    }
+}
+
+/// The stages, in their order.
+async fn stages(
+    worker: &Rc<Worker>,
+    client: &Client,
+    live: &Live,
+    id: EventId,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let parsed = Parsed::read(request, &live.rules)?;
+    let admitted = parsed.admit(client, &live.rules, &worker.shared.rates, worker.ticks())?;
+    if client.transport == Transport::Plain && live.rules.plain == Plain::Redirect {
+        return redirect(admitted.request(), live.redirect_port);
+    }
+    if let Some(response) = own_answer(worker, live, admitted.request()) {
+        return Ok(response);
+    }
+    let allowed = admitted.decide(&live.rules, DecisionId(id))?;
+    forward(allowed, client, &live.rules, &worker.pool(live)).await
+}
+
+/// Turns a panic inside a stage into a refusal.
+async fn caught<T>(stages: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let mut stages = pin!(stages);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| stages.as_mut().poll(cx))) {
+        Ok(poll) => poll,
+        Err(_) => Poll::Ready(Err(Refusal::Fault(String::from("a stage panicked")))),
+    })
+    .await
+}
+
+/// The same address under `https:`. 308 keeps the method, so that no form is silently turned into a read.
+fn redirect(request: &Parsed, port: u16) -> Result<Response<AnswerBody>, Refusal> {
+    let host = request.authority().host();
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let target = request.parts().uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let location = HeaderValue::from_str(&format!("https://{host}{port}{target}"));
+    let location = location.map_err(|error| Refusal::Fault(error.to_string()))?;
+    let mut response = Response::new(AnswerBody::own(""));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(LOCATION, location);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Ok(response)
+}
+
+/// Paths that the gateway answers by itself.
+fn own_answer(worker: &Worker, live: &Live, request: &Parsed) -> Option<Response<AnswerBody>> {
+    let file = live.rules.security_txt.as_ref()?;
+    let reads = matches!(request.parts().method, Method::GET | Method::HEAD);
+    if request.path() != "/.well-known/security.txt" || !reads {
+        return None;
+    }
+    let text = file.render(&format!("https://{}", request.authority()), worker.shared.tools.clock.now());
+    let mut response = Response::new(AnswerBody::own(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Some(response)
+}
+
+fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) -> Response<AnswerBody> {
+    let mut response = page(refusal.status(), id, json);
+    let headers = response.headers_mut();
+    if let Refusal::Rate { retry_after } = refusal {
+        // Rounded up: a client that waits exactly so long passes.
+        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {
+        headers.insert(ALLOW, methods.allow.clone());
+    }
+    if refusal.closes() && h1 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Dresses the answer and records the event.
+fn finish(
+    worker: &Worker,
+    client: &Client,
+    live: &Live,
+    record: &Record,
+    refusal: Option<(&Refusal, Option<String>)>,
+    mut response: Response<AnswerBody>,
+    open: crate::guard::OpenRequest,
+) -> Response<AnswerBody> {
+    live.rules.answers.dress(response.headers_mut(), client.transport);
+    response.body_mut().keep_open(open);
+    let (outcome, line) = match refusal {
+        None => (Outcome::Allowed, None),
+        Some((refusal, line)) => (outcome(refusal), line),
+    };
+    let (action, object) = match line {
+        // Of a head that could not be read there is no method and no path, only what it began with.
+        Some(line) => (Cow::Borrowed("-"), Cow::Owned(line)),
+        None => (Cow::Borrowed(record.method.as_str()), without_values(record.target.as_ref())),
+    };
+    worker.log.record(&Event {
+        time: record.time,
+        id: record.id,
+        activity: "http.request",
+        actor: Cow::Borrowed(&client.text),
+        action,
+        object,
+        outcome,
+        status: Some(response.status().as_u16()),
+        duration_us: microseconds(worker.ticks().since(record.started)),
+    });
+    response
+}
+
+fn outcome(refusal: &Refusal) -> Outcome<'static> {
+    let cause = Cow::Owned(refusal.to_string());
+    match refusal {
+        Refusal::UpstreamDown(_)
+        | Refusal::UpstreamSlow
+        | Refusal::UpstreamGarbled(_)
+        | Refusal::UpstreamError(_)
+        | Refusal::Fault(_) => Outcome::Failed { part: refusal.control(), cause },
+        _ => Outcome::Refused { control: refusal.control(), cause },
+    }
+}
+
+/// A target with the names of its query and not their values, which may be secrets.
+fn without_values(target: Option<&PathAndQuery>) -> Cow<'_, str> {
+    let Some(target) = target else { return Cow::Borrowed("*") };
+    let Some(query) = target.query() else { return Cow::Borrowed(target.path()) };
+    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    let names: Vec<_> = names.map(|name| if name.len() > QUERY_NAME_BYTES_MAX { "…" } else { name }).collect();
+    Cow::Owned(format!("{}?{}", target.path(), names.join("&")))
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A client that cannot finish a handshake in this time is not one.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// The library asks for at least this much.
+const H1_BUFFER_BYTES_MIN: usize = 16 * 1024;
+const H1_FIELDS_WITHOUT_ALLOCATION: usize = 100;
+
+/// Enough for a browser's burst, too little to hold the gateway with one connection.
+const H2_STREAMS_MAX: u32 = 128;
+/// Rapid reset (CVE-2023-44487): a client that cancels more than this at once is cut off.
+const H2_RESETS_MAX: usize = 64;
+const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// A query without `=` might be a token as a whole; one as short as a name is logged.
+const QUERY_NAME_BYTES_MAX: usize = 32;

@@ -1,0 +1,267 @@
+//! Connections to the application: a pool of each worker's own, HTTP/1.1 or HTTP/2.
+//!
+//! An HTTP/1.1 connection is driven by the request that uses it: while the request waits for the answer, and while the
+//! answer's body is read, their tasks poll the connection in place. A task of its own for each connection would cost a
+//! wake-up for each request. The price: a connection that died while unused is noticed only when it is taken out.
+
+mod connect;
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use http::header::HOST;
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use tokio::time::Instant;
+
+use crate::body::RequestBody;
+use crate::settings::UpstreamSettings;
+
+pub use connect::DialerError;
+pub(crate) use connect::{ConnectError, Dialer, Stream};
+
+type H1Connection = http1::Connection<hyper_util::rt::TokioIo<Stream>, RequestBody>;
+
+/// What goes wrong between the gateway and the application.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("no answer in time")]
+    Slow,
+    #[error("{0}")]
+    Exchange(#[source] hyper::Error),
+}
+
+/// The connections of one worker to the application.
+pub(crate) struct Pool {
+    dialer: Dialer,
+    idle: RefCell<Vec<Idle>>,
+    /// The one connection over which HTTP/2 runs, if the application speaks it.
+    shared: RefCell<Option<http2::SendRequest<RequestBody>>>,
+    idle_max: Duration,
+    idle_connections_max: usize,
+    answer_max: Duration,
+}
+
+struct Idle {
+    line: Line,
+    since: Instant,
+}
+
+/// One HTTP/1.1 connection with its driver.
+struct Line {
+    sender: http1::SendRequest<RequestBody>,
+    connection: Pin<Box<H1Connection>>,
+    /// The driver has ended: nothing more will come.
+    ended: bool,
+}
+
+impl Line {
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended && self.connection.as_mut().poll(cx).is_ready() {
+            self.ended = true;
+        }
+    }
+
+    /// Whether another request can go over it, as far as can be known.
+    fn usable(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        !self.ended && self.sender.is_ready()
+    }
+}
+
+/// A connection that is in use; it goes back to its pool, or is closed when dropped.
+pub(crate) struct Lease {
+    line: Line,
+    pool: Weak<Pool>,
+}
+
+impl Lease {
+    /// Lets the connection make progress.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        self.line.drive(cx);
+    }
+
+    /// Returns the connection for another request, if it is fit for one.
+    pub(crate) fn give_back(mut self) {
+        if let Some(pool) = self.pool.upgrade()
+            && self.line.usable()
+        {
+            pool.store(self.line);
+        }
+    }
+
+    /// Sends the request and waits for the head of the answer, driving the connection meanwhile.
+    async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, hyper::Error> {
+        let mut answer = std::pin::pin!(self.line.sender.send_request(request));
+        let line_connection = &mut self.line.connection;
+        let ended = &mut self.line.ended;
+        poll_fn(|cx| {
+            if !*ended && line_connection.as_mut().poll(cx).is_ready() {
+                *ended = true;
+            }
+            answer.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// An answer's head, and the connection over which its body comes (none with HTTP/2, whose connection is shared).
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Option<Lease>,
+}
+
+impl Pool {
+    pub(crate) fn new(settings: &UpstreamSettings, dialer: Dialer) -> Rc<Self> {
+        Rc::new(Self {
+            dialer,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            idle_max: settings.idle,
+            idle_connections_max: settings.idle_connections_max,
+            answer_max: settings.answer,
+        })
+    }
+
+    pub(crate) fn answer_max(&self) -> Duration {
+        self.answer_max
+    }
+
+    fn store(&self, line: Line) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < self.idle_connections_max {
+            idle.push(Idle { line, since: Instant::now() });
+        }
+    }
+
+    /// The connection used last is taken first, so that the others can grow old and go.
+    fn take(&self) -> Option<(Line, Duration)> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(mut candidate) = idle.pop() {
+            let unused = candidate.since.elapsed();
+            if unused < self.idle_max && candidate.line.usable() {
+                return Some((candidate.line, unused));
+            }
+        }
+        None
+    }
+
+    /// Closes connections that were unused for too long. Called now and then by the worker.
+    pub(crate) fn expire(&self) {
+        self.idle.borrow_mut().retain_mut(|idle| idle.since.elapsed() < self.idle_max && idle.line.usable());
+    }
+
+    /// Sends a request and returns the head of the answer.
+    ///
+    /// A connection that was unused for a while may have been closed by the application in this very moment. A request
+    /// that may be repeated (RFC 9110 section 9.2.2) and has no body is then made once more, over a new connection.
+    pub(crate) async fn send(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        let shared = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
+        if let Some(sender) = shared {
+            return self.within(send_shared(sender, request)).await;
+        }
+        let Some((line, unused)) = self.take() else { return self.send_fresh(request).await };
+        let spare = if unused >= STALE_AFTER { spare(&request) } else { None };
+        match (self.over(line, request).await, spare) {
+            (Err(UpstreamError::Exchange(error)), Some(spare)) if is_stale(&error) => self.send_fresh(spare).await,
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn send_fresh(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        match self.dialer.dial().await? {
+            connect::Dialled::H1(sender, connection) => {
+                let line = Line { sender, connection, ended: false };
+                self.over(line, request).await
+            }
+            connect::Dialled::H2(sender) => {
+                *self.shared.borrow_mut() = Some(sender.clone());
+                self.within(send_shared(sender, request)).await
+            }
+        }
+    }
+
+    async fn over(self: &Rc<Self>, line: Line, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        let mut lease = Lease { line, pool: Rc::downgrade(self) };
+        self.within(async {
+            let response = lease.exchange(request).await?;
+            Ok(Answer { response, lease: Some(lease) })
+        })
+        .await
+    }
+
+    async fn within(
+        &self,
+        exchange: impl Future<Output = Result<Answer, hyper::Error>>,
+    ) -> Result<Answer, UpstreamError> {
+        match tokio::time::timeout(self.answer_max, exchange).await {
+            Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
+            Err(_) => Err(UpstreamError::Slow),
+        }
+    }
+
+    /// Sends a request that asks to change the protocol, over a connection of its own that is never pooled.
+    pub(crate) async fn send_upgrade(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let (mut sender, connection) = self.dialer.dial_h1().await?;
+        // This one outlives the request, so it has a task: it ends when either side closes.
+        tokio::task::spawn_local(connection.with_upgrades());
+        match tokio::time::timeout(self.answer_max, sender.send_request(request)).await {
+            Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
+            Err(_) => Err(UpstreamError::Slow),
+        }
+    }
+}
+
+async fn send_shared(
+    mut sender: http2::SendRequest<RequestBody>,
+    mut request: Request<RequestBody>,
+) -> Result<Answer, hyper::Error> {
+    name_site(&mut request);
+    poll_fn(|cx| sender.poll_ready(cx)).await?;
+    let response = sender.send_request(request).await?;
+    Ok(Answer { response, lease: None })
+}
+
+/// HTTP/2 names the site in the target and not in Host (RFC 9113 section 8.3.1).
+fn name_site(request: &mut Request<RequestBody>) {
+    let host = request.headers_mut().remove(HOST);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    parts.scheme = Some(Scheme::HTTP);
+    // A target that cannot be put together stays empty, and the library refuses to send it.
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    *request.version_mut() = Version::HTTP_2;
+}
+
+/// The connection ended before anything of an answer came: the other side had closed it while it was unused.
+fn is_stale(error: &hyper::Error) -> bool {
+    error.is_canceled() || error.is_closed() || error.is_incomplete_message()
+}
+
+/// The same request again, if it may be sent twice.
+fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.method().is_idempotent() || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut spare = Request::new(RequestBody::empty());
+    spare.method_mut().clone_from(request.method());
+    spare.uri_mut().clone_from(request.uri());
+    *spare.version_mut() = request.version();
+    spare.headers_mut().clone_from(request.headers());
+    Some(spare)
+}
+
+/// A connection in steady use is not closed under us: servers close what rests, or say so in their last answer.
+const STALE_AFTER: Duration = Duration::from_millis(250);

@@ -1,0 +1,257 @@
+//! Making a connection to the application.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::body::RequestBody;
+use crate::settings::{UpstreamScheme, UpstreamSettings};
+use crate::worker::LocalExecutor;
+
+use super::H1Connection;
+
+/// Why there is no connection to the application.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("cannot connect to {to}: {source}")]
+    Tcp { to: String, source: io::Error },
+    #[error("no connection to {to} within {within:?}")]
+    Timeout { to: String, within: Duration },
+    #[error("TLS with {to} failed: {source}")]
+    Tls { to: String, source: io::Error },
+    #[error("HTTP with {to} failed: {source}")]
+    Http { to: String, source: hyper::Error },
+}
+
+/// Why the settings of an upstream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DialerError {
+    /// The file of certificate authorities cannot be read, or holds none.
+    #[error("cannot read certificate authorities from `{path}`: {cause}")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// TLS cannot be set up.
+    #[error("TLS to the upstream cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The host is no name that a certificate could hold.
+    #[error("`{0}` is no host name")]
+    Host(String, #[source] InvalidDnsNameError),
+}
+
+/// Knows how to reach the application.
+#[derive(Clone)]
+pub(crate) struct Dialer {
+    scheme: UpstreamScheme,
+    host: Arc<str>,
+    port: u16,
+    connect_max: Duration,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+/// A connection that is ready for requests.
+pub(crate) enum Dialled {
+    H1(http1::SendRequest<RequestBody>, Pin<Box<H1Connection>>),
+    H2(http2::SendRequest<RequestBody>),
+}
+
+impl Dialer {
+    pub(crate) fn new(
+        settings: &UpstreamSettings,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> Result<Self, DialerError> {
+        let tls = match settings.scheme {
+            UpstreamScheme::Http | UpstreamScheme::H2c => None,
+            UpstreamScheme::Https => {
+                let name = ServerName::try_from(settings.host.clone())
+                    .map_err(|error| DialerError::Host(settings.host.clone(), error))?;
+                Some((connector(settings.authorities.as_deref(), versions)?, name))
+            }
+        };
+        Ok(Self {
+            scheme: settings.scheme,
+            host: settings.host.as_str().into(),
+            port: settings.port,
+            connect_max: settings.connect,
+            tls,
+        })
+    }
+
+    fn to(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Connects, in whichever version of HTTP the application speaks.
+    pub(super) async fn dial(&self) -> Result<Dialled, ConnectError> {
+        let (stream, h2) = self.stream(&[b"h2", b"http/1.1"]).await?;
+        if h2 {
+            self.handshake_h2(stream).await.map(Dialled::H2)
+        } else {
+            let (sender, connection) = self.handshake_h1(stream).await?;
+            Ok(Dialled::H1(sender, Box::pin(connection)))
+        }
+    }
+
+    /// Connects with HTTP/1.1, for a change of protocol.
+    pub(super) async fn dial_h1(&self) -> Result<(http1::SendRequest<RequestBody>, H1Connection), ConnectError> {
+        let (stream, _) = self.stream(&[b"http/1.1"]).await?;
+        self.handshake_h1(stream).await
+    }
+
+    async fn stream(&self, protocols: &[&[u8]]) -> Result<(Stream, bool), ConnectError> {
+        let connect = self.connect(protocols);
+        match tokio::time::timeout(self.connect_max, connect).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ConnectError::Timeout { to: self.to(), within: self.connect_max }),
+        }
+    }
+
+    async fn connect(&self, protocols: &[&[u8]]) -> Result<(Stream, bool), ConnectError> {
+        let tcp = TcpStream::connect((&*self.host, self.port))
+            .await
+            .map_err(|source| ConnectError::Tcp { to: self.to(), source })?;
+        // Answers must not wait for Nagle; failing to say so costs only speed.
+        let _ = tcp.set_nodelay(true);
+        let Some((connector, name)) = &self.tls else {
+            return Ok((Stream::Plain(tcp), self.scheme == UpstreamScheme::H2c));
+        };
+        let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let tls = connector
+            .with_alpn(protocols)
+            .connect(name.clone(), tcp)
+            .await
+            .map_err(|source| ConnectError::Tls { to: self.to(), source })?;
+        let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok((Stream::Tls(Box::new(tls)), h2))
+    }
+
+    async fn handshake_h1(
+        &self,
+        stream: Stream,
+    ) -> Result<(http1::SendRequest<RequestBody>, H1Connection), ConnectError> {
+        let mut builder = http1::Builder::new();
+        builder.max_headers(ANSWER_FIELDS_MAX).max_buf_size(ANSWER_BUFFER_BYTES_MAX);
+        builder.handshake(TokioIo::new(stream)).await.map_err(|source| ConnectError::Http { to: self.to(), source })
+    }
+
+    async fn handshake_h2(&self, stream: Stream) -> Result<http2::SendRequest<RequestBody>, ConnectError> {
+        let (sender, connection) = http2::Builder::new(LocalExecutor)
+            .timer(hyper_util::rt::TokioTimer::new())
+            .initial_stream_window_size(H2_WINDOW_BYTES)
+            .initial_connection_window_size(4 * H2_WINDOW_BYTES)
+            .keep_alive_interval(Duration::from_secs(30))
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|source| ConnectError::Http { to: self.to(), source })?;
+        tokio::task::spawn_local(connection);
+        Ok(sender)
+    }
+}
+
+fn connector(
+    authorities: Option<&Path>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Result<TlsConnector, DialerError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = authorities {
+        let refuse = |cause: String| DialerError::Authorities { path: path.to_owned(), cause };
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
+            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(refuse(String::from("it holds no certificate")));
+        }
+    } else {
+        // A certificate of the system that cannot be read is one authority less, never one more.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The stream under a connection to the application.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, target),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, target),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+}
+
+/// An application that sends more fields than this is broken, or is being used to exhaust the gateway.
+const ANSWER_FIELDS_MAX: usize = 200;
+
+/// Room for the head of an answer and a piece of its body.
+const ANSWER_BUFFER_BYTES_MAX: usize = 256 * 1024;
+
+/// What the application may send ahead on one HTTP/2 stream.
+const H2_WINDOW_BYTES: u32 = 1 << 20;

@@ -1,0 +1,176 @@
+//! A worker: one thread with a runtime of its own that accepts connections and serves them to their end.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_base::Ticks;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::access_log::LocalLog;
+use crate::gateway::{Live, Shared};
+use crate::serve;
+use crate::settings::UpstreamSettings;
+use crate::upstream::Pool;
+
+/// Spawns on the worker's own thread: nothing that serves a request ever changes threads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// Whether the gateway goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// Nothing new is accepted; what is open may end.
+    Draining,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Tls,
+    Plain,
+}
+
+/// A socket that listens, and what it speaks.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) socket: std::net::TcpListener,
+    pub(crate) speaks: Speaks,
+}
+
+/// What the tasks of one worker share.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: LocalLog,
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// The pool, with the settings it was made for: a reload that changes them makes a new one.
+    pool: RefCell<Option<(Arc<UpstreamSettings>, Rc<Pool>)>>,
+}
+
+impl Worker {
+    pub(crate) fn pool(&self, live: &Live) -> Rc<Pool> {
+        let mut slot = self.pool.borrow_mut();
+        match &*slot {
+            Some((made_for, pool)) if Arc::ptr_eq(made_for, &live.upstream) => Rc::clone(pool),
+            _ => {
+                let pool = Pool::new(&live.upstream, live.dialer.clone());
+                *slot = Some((Arc::clone(&live.upstream), Rc::clone(&pool)));
+                pool
+            }
+        }
+    }
+
+    pub(crate) fn ticks(&self) -> Ticks {
+        self.shared.tools.clock.ticks()
+    }
+
+    async fn housekeeping(&self) {
+        let mut tick = tokio::time::interval(HOUSEKEEPING);
+        loop {
+            tick.tick().await;
+            self.log.flush();
+            let pool = self.pool.borrow().as_ref().map(|(_, pool)| Rc::clone(pool));
+            if let Some(pool) = pool {
+                pool.expire();
+            }
+        }
+    }
+}
+
+/// Runs a worker until the gateway stops and its connections have ended or `drain` is over.
+pub(crate) fn run(
+    shared: Arc<Shared>,
+    doors: Vec<Door>,
+    phase: watch::Receiver<Phase>,
+    drain: Duration,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        let worker = Rc::new(Worker { log: shared.tools.log.local(), shared, phase, pool: RefCell::default() });
+        let mut accepting = JoinSet::new();
+        for door in doors {
+            accepting.spawn_local(accept(Rc::clone(&worker), TcpListener::from_std(door.socket)?, door.speaks));
+        }
+        let chores = tokio::task::spawn_local({
+            let worker = Rc::clone(&worker);
+            async move { worker.housekeeping().await }
+        });
+        let mut open = Vec::new();
+        while let Some(connections) = accepting.join_next().await {
+            open.extend(connections);
+        }
+        let all = async {
+            for mut connections in open {
+                while connections.join_next().await.is_some() {}
+            }
+        };
+        // What is still open after the drain is cut off when the runtime goes.
+        let _ = tokio::time::timeout(drain, all).await;
+        chores.abort();
+        Ok(())
+    })
+}
+
+/// Accepts until the gateway drains, and returns the connections that are still open.
+async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    let mut phase = worker.phase.clone();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => return connections,
+            accepted = listener.accept() => accepted,
+            // Reaps those that ended, so that the set does not grow with every connection there ever was.
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(&worker, stream, peer, speaks, &mut connections),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // Out of file descriptors, most likely: those that are open must end first.
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, speaks: Speaks, connections: &mut JoinSet<()>) {
+    let live = worker.shared.live.load_full();
+    let cap = &worker.shared.connections;
+    // Refused without a word: an answer would cost what the cap protects.
+    let Ok(admission) = cap.admit(peer.ip(), live.rules.connections_each, live.connections_max) else { return };
+    let _ = stream.set_nodelay(true);
+    let worker = Rc::clone(worker);
+    connections.spawn_local(async move {
+        serve::connection(worker, live, stream, peer, speaks).await;
+        drop(admission);
+    });
+}
+
+/// The client was gone before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+const HOUSEKEEPING: Duration = Duration::from_millis(500);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

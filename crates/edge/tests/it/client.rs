@@ -1,0 +1,68 @@
+//! A client that sends exactly the bytes it is told to, over TLS.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+pub(crate) struct Client {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+}
+
+/// Trusts the gateway's local authority.
+pub(crate) fn config(authority: &Path) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr, authority: &Path) -> Self {
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config(authority)), name).unwrap();
+        let tcp = TcpStream::connect(address).unwrap();
+        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: StreamOwned::new(connection, tcp) }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &str) {
+        // The gateway may have answered and closed before all of it is sent; what it said is still there to be read.
+        let _ = self.stream.write_all(bytes.as_bytes()).and_then(|()| self.stream.flush());
+    }
+
+    /// Reads until `text` has come.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let mut all = Vec::new();
+        let mut piece = [0; 4096];
+        while !String::from_utf8_lossy(&all).contains(text) {
+            let read = self.stream.read(&mut piece).unwrap();
+            assert!(read > 0, "closed before {text:?}: {:?}", String::from_utf8_lossy(&all));
+            all.extend(&piece[..read]);
+        }
+        String::from_utf8(all).unwrap()
+    }
+
+    /// Reads until the gateway closes.
+    pub(crate) fn read_to_end(&mut self) -> String {
+        let mut all = Vec::new();
+        match self.stream.read_to_end(&mut all) {
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {}
+            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&all)),
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    }
+}
+
+/// Longer than anything takes that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(10);

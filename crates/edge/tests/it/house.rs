@@ -1,0 +1,135 @@
+//! A gateway for one test: its own ports, folder, certificate and log.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reeve_base::{SystemClock, SystemEntropy};
+use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings};
+use reeve_policy::catalogue::{Control, Controls};
+
+use crate::client::Client;
+
+pub(crate) struct House {
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) settings: Settings,
+    pub(crate) folder: tempfile::TempDir,
+    log: Lines,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+/// A log that a test can read.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The controls of the demo policy, without a rate that tests would run into.
+pub(crate) fn demo_controls() -> Controls {
+    let text = include_bytes!("../../../../policies/demo.toml");
+    let policy = reeve_policy::check("demo.toml", text, jiff::civil::date(2026, 11, 21)).policy.unwrap();
+    let mut controls = Controls::of(&policy);
+    controls.rate_ip = None;
+    controls
+}
+
+pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
+    UpstreamSettings {
+        scheme: UpstreamScheme::Http,
+        host: address.ip().to_string(),
+        port: address.port(),
+        authorities: None,
+        connect: Duration::from_secs(2),
+        answer: Duration::from_secs(1),
+        idle: Duration::from_secs(30),
+        idle_connections_max: 8,
+    }
+}
+
+impl House {
+    /// The demo policy in front of the application at `address`.
+    pub(crate) fn before(address: SocketAddr) -> Self {
+        Self::with(upstream(address), &demo_controls())
+    }
+
+    pub(crate) fn with(upstream: UpstreamSettings, controls: &Controls) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = LocalAuthority {
+            folder: folder.path().to_owned(),
+            names: vec![String::from("localhost"), String::from("127.0.0.1")],
+            valid_days: 90,
+        };
+        let any = "127.0.0.1:0".parse().unwrap();
+        let settings = Settings {
+            https: vec![any],
+            http: vec![any],
+            public_port: None,
+            certificate: Certificate::Local(authority),
+            upstream,
+            workers: 2,
+            connections_max: 1_000,
+            drain: Duration::from_secs(5),
+        };
+        let log = Lines::default();
+        let (sink, writer) = AccessLog::to(Box::new(log.clone())).unwrap();
+        let tools = Tools { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), log: sink };
+        let gateway = Gateway::start(settings.clone(), controls, tools).unwrap();
+        Self { gateway: Some(gateway), settings, folder, log, writer: Some(writer) }
+    }
+
+    pub(crate) fn gateway(&mut self) -> &mut Gateway {
+        self.gateway.as_mut().unwrap()
+    }
+
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.gateway.as_ref().unwrap().https()[0]
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.gateway.as_ref().unwrap().http()[0]
+    }
+
+    /// A new connection over TLS with HTTP/1.1.
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.https(), &self.folder.path().join("ca.pem"))
+    }
+
+    /// Sends raw bytes over a new connection and reads whatever comes until the gateway closes it.
+    pub(crate) fn exchange(&self, bytes: &str) -> String {
+        let mut client = self.client();
+        client.send(bytes);
+        client.read_to_end()
+    }
+
+    /// One GET over a new connection; the whole answer as text.
+    pub(crate) fn get(&self, path: &str) -> String {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Stops the gateway and returns its events.
+    pub(crate) fn close(mut self) -> Vec<serde_json::Value> {
+        self.gateway.take().unwrap().stop().unwrap();
+        self.writer.take().unwrap().join().unwrap();
+        let bytes = self.log.0.lock().unwrap();
+        let text = std::str::from_utf8(&bytes).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The demo policy with one control exchanged.
+pub(crate) fn with_control(control: &Control) -> Controls {
+    let mut controls = demo_controls();
+    controls.release(control);
+    controls.demand(control);
+    controls
+}

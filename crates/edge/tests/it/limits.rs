@@ -1,0 +1,104 @@
+//! Limits hold at their edge and one past it, and cost the others nothing.
+
+use std::time::{Duration, Instant};
+
+use reeve_base::{Period, Rate};
+use reeve_policy::catalogue::{Control, EdgeSlowAndFlood, RateIp};
+
+use crate::application::Application;
+use crate::house::{House, upstream, with_control};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+#[track_caller]
+fn status(house: &House, request: &str, expected: u16) {
+    let answer = house.exchange(request);
+    assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{answer}");
+}
+
+fn post(length: usize) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{}",
+        "x".repeat(length)
+    )
+}
+
+#[test]
+fn a_body_passes_at_the_limit_and_not_one_byte_past_it() {
+    let application = Application::answering(OK);
+    let house = House::before(application.address);
+    status(&house, &post(64 * 1024), 200);
+    status(&house, &post(64 * 1024 + 1), 413);
+    let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
+    let chunked = |chunks: usize, more: &str| {
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+        format!("{head}{}{more}0\r\n\r\n", chunk.repeat(chunks))
+    };
+    status(&house, &chunked(2, ""), 200);
+    status(&house, &chunked(2, "1\r\nx\r\n"), 413);
+}
+
+#[test]
+fn a_target_and_a_head_past_the_limit_are_refused_each_in_its_words() {
+    let application = Application::answering(OK);
+    let house = House::before(application.address);
+    let target = |bytes: usize| format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "x".repeat(bytes - 1));
+    status(&house, &target(4 * 1024), 200);
+    status(&house, &target(4 * 1024 + 1), 414);
+    status(&house, &target(100_000), 414);
+    let padded = |bytes: usize| format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n", "y".repeat(bytes));
+    status(&house, &padded(15 * 1024), 200);
+    status(&house, &padded(17 * 1024), 431);
+    let fields = |count: usize| format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n", "X: y\r\n".repeat(count - 2));
+    status(&house, &fields(64), 200);
+    status(&house, &fields(65), 431);
+}
+
+#[test]
+fn methods_that_are_not_served_are_named_with_those_that_are() {
+    let application = Application::answering(OK);
+    let house = House::before(application.address);
+    let answer = house.exchange("TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    assert!(answer.contains("allow: GET, HEAD"), "{answer}");
+}
+
+#[test]
+fn past_its_rate_an_address_is_told_when_to_come_back() {
+    let application = Application::answering(OK);
+    let rate = Control::RateIp(RateIp { rate: Rate::per_minute(60), burst: 4 });
+    let house = House::with(upstream(application.address), &with_control(&rate));
+    let answers: Vec<_> = (0..6).map(|_| house.get("/")).collect();
+    assert!(answers[..5].iter().all(|answer| answer.starts_with("HTTP/1.1 200 ")), "{answers:?}");
+    assert!(answers[5].starts_with("HTTP/1.1 429 "), "{answers:?}");
+    assert!(answers[5].contains("retry-after: 1\r\n"), "{answers:?}");
+}
+
+#[test]
+fn a_head_that_trickles_is_cut_off_and_the_others_are_served_meanwhile() {
+    let application = Application::answering(OK);
+    let slow = Control::EdgeSlowAndFlood(EdgeSlowAndFlood { header_deadline: Period::seconds(1), connections: 64 });
+    let house = House::with(upstream(application.address), &with_control(&slow));
+    let mut trickler = house.client();
+    trickler.send("GET / HTTP/1.1\r\nHost: loc");
+    let started = Instant::now();
+    assert!(house.get("/").starts_with("HTTP/1.1 200 "));
+    let answer = trickler.read_to_end();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(started.elapsed() >= Duration::from_millis(500), "not before the deadline");
+}
+
+#[test]
+fn one_address_holds_no_more_connections_than_it_may() {
+    let application = Application::answering(OK);
+    let cap = Control::EdgeSlowAndFlood(EdgeSlowAndFlood { header_deadline: Period::seconds(10), connections: 8 });
+    let house = House::with(upstream(application.address), &with_control(&cap));
+    let mut held: Vec<_> = (0..8).map(|_| house.client()).collect();
+    for client in &mut held {
+        client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.read_until("ok");
+    }
+    assert_eq!(house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), "", "closed without a word");
+    held[0].send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    held[0].read_until("ok");
+}
