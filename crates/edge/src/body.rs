@@ -1,9 +1,10 @@
 //! Bodies on their way through: counted, bounded in size and in patience, never gathered.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -37,6 +38,10 @@ pub(crate) type Breach = Rc<Cell<Option<Refusal>>>;
 pub(crate) struct RequestBody {
     /// Absent: there is none.
     incoming: Option<Incoming>,
+    /// Pieces that were read before the request went on.
+    ahead: VecDeque<Frame<Bytes>>,
+    /// The room that they take.
+    room: Room,
     bytes_left: u64,
     patience: Patience,
     breach: Breach,
@@ -45,12 +50,56 @@ pub(crate) struct RequestBody {
 impl RequestBody {
     /// Lets at most `bytes_max` pass, and waits at most `stall_max` for each piece.
     pub(crate) fn new(incoming: Incoming, bytes_max: u64, stall_max: Duration, breach: Breach) -> Self {
-        Self { incoming: Some(incoming), bytes_left: bytes_max, patience: Patience::new(stall_max), breach }
+        Self {
+            incoming: Some(incoming),
+            ahead: VecDeque::new(),
+            room: Room::default(),
+            bytes_left: bytes_max,
+            patience: Patience::new(stall_max),
+            breach,
+        }
     }
 
     /// No body.
     pub(crate) fn empty() -> Self {
-        Self { incoming: None, bytes_left: 0, patience: Patience::new(Duration::MAX), breach: Breach::default() }
+        Self {
+            incoming: None,
+            ahead: VecDeque::new(),
+            room: Room::default(),
+            bytes_left: 0,
+            patience: Patience::new(Duration::MAX),
+            breach: Breach::default(),
+        }
+    }
+
+    /// Reads ahead: to the end, or [`AHEAD_BYTES_MAX`], or the first pause.
+    ///
+    /// A body that does not state its length may turn out too large. Most such bodies are short; read ahead, one past
+    /// the limit is refused before the application has seen any of it. Without this, an application that answers early
+    /// and closes would turn the refusal into a broken exchange.
+    pub(crate) async fn read_ahead(mut self, rooms: &Rooms) -> Result<Self, Refusal> {
+        self.room = rooms.enter();
+        while self.room.taken < AHEAD_BYTES_MAX {
+            let next = poll_fn(|cx| Pin::new(&mut self).poll_next(cx));
+            let Ok(frame) = tokio::time::timeout(AHEAD_PAUSE, next).await else { break };
+            match frame {
+                Some(Ok(frame)) => {
+                    let fits = self.room.take(frame.data_ref().map_or(0, Bytes::len));
+                    self.ahead.push_back(frame);
+                    if !fits {
+                        break;
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(self.breach.take().unwrap_or_else(|| Refusal::ClientGone(error.to_string())));
+                }
+                None => {
+                    self.incoming = None;
+                    break;
+                }
+            }
+        }
+        Ok(self)
     }
 
     fn break_off(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
@@ -60,11 +109,9 @@ impl RequestBody {
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BrokenOff;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+impl RequestBody {
+    /// The next piece from the client, judged.
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = match Pin::new(incoming).poll_frame(cx) {
             Poll::Pending => {
@@ -83,13 +130,72 @@ impl Body for RequestBody {
         }
         Poll::Ready(Some(Ok(frame)))
     }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.ahead.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => self.poll_next(cx),
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.is_empty() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        let ahead: usize = self.ahead.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+        match &self.incoming {
+            None => SizeHint::with_exact(ahead as u64),
+            Some(incoming) if ahead == 0 => incoming.size_hint(),
+            Some(_) => SizeHint::new(),
+        }
+    }
+}
+
+/// What one worker may hold of bodies that were read ahead, all requests together. Past it, bodies go on unread, and
+/// one past the limit is cut off on its way instead of before.
+#[derive(Debug, Clone)]
+pub(crate) struct Rooms(Rc<Cell<usize>>);
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self(Rc::new(Cell::new(AHEAD_BYTES_MAX_OF_WORKER)))
+    }
+}
+
+impl Rooms {
+    fn enter(&self) -> Room {
+        Room { rooms: Some(self.clone()), taken: 0 }
+    }
+}
+
+/// The room that one body takes; given back when dropped.
+#[derive(Debug, Default)]
+struct Room {
+    rooms: Option<Rooms>,
+    taken: usize,
+}
+
+impl Room {
+    /// Takes more, even past what is left: the piece is in memory already. Says whether another one may come.
+    fn take(&mut self, bytes: usize) -> bool {
+        let Some(Rooms(left)) = &self.rooms else { return false };
+        self.taken += bytes;
+        left.set(left.get().saturating_sub(bytes));
+        left.get() > 0
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(Rooms(left)) = &self.rooms {
+            left.set((left.get() + self.taken).min(AHEAD_BYTES_MAX_OF_WORKER));
+        }
     }
 }
 
@@ -206,3 +312,11 @@ impl Patience {
         alarm.as_mut().poll(cx)
     }
 }
+
+/// Larger bodies of unstated length go on piece by piece. A little more than the usual limit of 1 MiB, so that one past
+/// it is seen here.
+const AHEAD_BYTES_MAX: usize = (1 << 20) + (1 << 16);
+const AHEAD_BYTES_MAX_OF_WORKER: usize = 64 << 20;
+
+/// A client that pauses may be waiting for an answer to what it has sent.
+const AHEAD_PAUSE: Duration = Duration::from_millis(250);

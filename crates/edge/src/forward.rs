@@ -5,14 +5,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, UPGRADE};
+use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-use crate::body::{AnswerBody, Breach, RequestBody};
+use crate::body::{AnswerBody, Breach, RequestBody, Rooms};
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client};
 use crate::response::remove_hop_by_hop;
@@ -25,10 +25,17 @@ pub(crate) async fn forward(
     client: &Client,
     rules: &Rules,
     pool: &Rc<Pool>,
+    rooms: &Rooms,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let (mut parts, incoming, authority, _decision, _subject) = allowed.into_parts();
     let breach = Breach::default();
     let body = RequestBody::new(incoming, rules.body_bytes_max, STALL_MAX, Rc::clone(&breach));
+    let unstated = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
+    let body = if unstated {
+        body.read_ahead(rooms).await.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?
+    } else {
+        body
+    };
     let upgrade = upgrade_asked_for(&parts);
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();
     prepare(&mut parts, &authority, client)?;

@@ -26,6 +26,8 @@ pub enum Refusal {
     HeadTooSlow,
     /// The body stalled.
     BodyTooSlow,
+    /// The client broke its body off.
+    ClientGone(String),
     /// The method is not served.
     Method,
     /// The path is one that is never served.
@@ -51,7 +53,7 @@ impl Refusal {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::ClientGone(_) => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
@@ -80,6 +82,7 @@ impl Refusal {
             Self::Rate { .. } => "rate.ip",
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
+            Self::ClientGone(_) => "client",
             Self::Fault(_) => "gateway",
         }
     }
@@ -96,6 +99,7 @@ impl Refusal {
             | Self::BodyTooLarge
             | Self::HeadTooSlow
             | Self::BodyTooSlow
+            | Self::ClientGone(_)
             | Self::Fault(_) => true,
             Self::Method
             | Self::HiddenPath
@@ -120,6 +124,7 @@ impl fmt::Display for Refusal {
             Self::BodyTooLarge => f.write_str("body past the limit"),
             Self::HeadTooSlow => f.write_str("head not complete in time"),
             Self::BodyTooSlow => f.write_str("body stalled"),
+            Self::ClientGone(cause) => write!(f, "client broke off: {cause}"),
             Self::Method => f.write_str("method is not served"),
             Self::HiddenPath => f.write_str("path is never served"),
             Self::Rate { retry_after } => write!(f, "rate used up for {} s", retry_after.as_secs()),

@@ -233,7 +233,7 @@ async fn stages(
         return Ok(response);
     }
     let allowed = admitted.decide(&live.rules, DecisionId(id))?;
-    forward(allowed, client, &live.rules, &worker.pool(live)).await
+    forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await
 }
 
 /// Turns a panic inside a stage into a refusal.
@@ -332,6 +332,7 @@ fn outcome(refusal: &Refusal) -> Outcome<'static> {
         | Refusal::UpstreamSlow
         | Refusal::UpstreamGarbled(_)
         | Refusal::UpstreamError(_)
+        | Refusal::ClientGone(_)
         | Refusal::Fault(_) => Outcome::Failed { part: refusal.control(), cause },
         _ => Outcome::Refused { control: refusal.control(), cause },
     }

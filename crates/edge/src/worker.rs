@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::access_log::LocalLog;
+use crate::body::Rooms;
 use crate::gateway::{Live, Shared};
 use crate::serve;
 use crate::settings::UpstreamSettings;
@@ -58,6 +59,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: LocalLog,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) rooms: Rooms,
     /// The pool, with the settings it was made for: a reload that changes them makes a new one.
     pool: RefCell<Option<(Arc<UpstreamSettings>, Rc<Pool>)>>,
 }
@@ -102,7 +104,7 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let worker = Rc::new(Worker { log: shared.tools.log.local(), shared, phase, pool: RefCell::default() });
+        let worker = Rc::new(Worker { log: shared.tools.log.local(), shared, phase, pool: RefCell::default(), rooms: Rooms::default() });
         let mut accepting = JoinSet::new();
         for door in doors {
             accepting.spawn_local(accept(Rc::clone(&worker), TcpListener::from_std(door.socket)?, door.speaks));
@@ -172,5 +174,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-const HOUSEKEEPING: Duration = Duration::from_millis(500);
+/// How long an event may wait to be written, and an unused connection to be closed.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

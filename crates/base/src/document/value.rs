@@ -1,6 +1,6 @@
 //! Rust values out of document values, with messages that say what was expected.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 
 use crate::quantity::QuantityError;
@@ -100,6 +100,19 @@ impl<T: FromValue> FromValue for Vec<T> {
     }
 }
 
+impl FromValue for SocketAddr {
+    const EXPECTED: &'static str = "an IP address with a port such as \"127.0.0.1:8443\"";
+
+    fn from_value(value: &Value) -> Result<Self, Mismatch> {
+        match &value.kind {
+            Kind::Text(text) => text.parse().map_err(|_: AddrParseError| {
+                Mismatch::content(value, Self::EXPECTED, format!("`{text}` is no IP address with a port"))
+            }),
+            other => Err(Mismatch::kind(value, Self::EXPECTED, other)),
+        }
+    }
+}
+
 macro_rules! whole_number {
     ($($type:ty => $expected:literal),* $(,)?) => {$(
         impl FromValue for $type {
@@ -145,6 +158,5 @@ parsed_text! {
     Period, QuantityError => "a time such as \"15m\", \"72h\", \"30d\" or \"12 months\"",
     Size, QuantityError => "a size such as \"16 KiB\" or \"1 MiB\"",
     Rate, QuantityError => "a rate such as \"60/min\" or \"5/s\"",
-    SocketAddr, std::net::AddrParseError => "an address with port such as \"127.0.0.1:8443\"",
     PathBuf, std::convert::Infallible => "a path in quotes",
 }

@@ -32,7 +32,9 @@ fn an_application_that_is_down_slow_or_garbled_is_a_clean_refusal() {
 
 #[test]
 fn an_answer_longer_than_promised_does_not_reach_the_next_client() {
-    let application = Application::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nX-Evil: 1\r\nContent-Length: 4\r\n\r\nevil");
+    let application = Application::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nX-Evil: 1\r\nContent-Length: 4\r\n\r\nevil",
+    );
     let house = House::before(application.address);
     for _ in 0..4 {
         let answer = house.get("/");
@@ -59,7 +61,9 @@ fn broken_tls_half_requests_and_silence_disturb_nobody() {
     let application = Application::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let house = House::before(application.address);
     let mut strangers = Vec::new();
-    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x00\xff\x00\xff", b""] {
+    for bytes in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x00\xff\x00\xff", b""]
+    {
         let mut stream = TcpStream::connect(house.https()).unwrap();
         stream.write_all(bytes).unwrap();
         strangers.push(stream);

@@ -1,11 +1,13 @@
 //! Limits hold at their edge and one past it, and cost the others nothing.
 
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
-use reeve_base::{Period, Rate};
+use reeve_base::{Clock, Period, Rate, SystemClock};
 use reeve_policy::catalogue::{Control, EdgeSlowAndFlood, RateIp};
 
-use crate::application::Application;
+use crate::application::{After, Application};
 use crate::house::{House, upstream, with_control};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -39,17 +41,41 @@ fn a_body_passes_at_the_limit_and_not_one_byte_past_it() {
 }
 
 #[test]
+fn a_body_past_the_limit_never_reaches_an_application_that_answers_early() {
+    let application = Application::behaving(Arc::new(|_, stream| {
+        stream.write_all(OK.as_bytes()).unwrap();
+        After::Close
+    }));
+    let house = House::before(application.address);
+    for _ in 0..20 {
+        let chunk = format!("10001\r\n{}\r\n0\r\n\r\n", "x".repeat(0x10001));
+        status(
+            &house,
+            &format!("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"),
+            413,
+        );
+    }
+    assert_eq!(application.heads(), Vec::<String>::new());
+}
+
+#[test]
 fn a_target_and_a_head_past_the_limit_are_refused_each_in_its_words() {
     let application = Application::answering(OK);
     let house = House::before(application.address);
-    let target = |bytes: usize| format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "x".repeat(bytes - 1));
+    let target = |bytes: usize| {
+        format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "x".repeat(bytes - 1))
+    };
     status(&house, &target(4 * 1024), 200);
     status(&house, &target(4 * 1024 + 1), 414);
     status(&house, &target(100_000), 414);
-    let padded = |bytes: usize| format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n", "y".repeat(bytes));
+    let padded = |bytes: usize| {
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: {}\r\n\r\n", "y".repeat(bytes))
+    };
     status(&house, &padded(15 * 1024), 200);
     status(&house, &padded(17 * 1024), 431);
-    let fields = |count: usize| format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n", "X: y\r\n".repeat(count - 2));
+    let fields = |count: usize| {
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n", "X: y\r\n".repeat(count - 2))
+    };
     status(&house, &fields(64), 200);
     status(&house, &fields(65), 431);
 }
@@ -81,11 +107,12 @@ fn a_head_that_trickles_is_cut_off_and_the_others_are_served_meanwhile() {
     let house = House::with(upstream(application.address), &with_control(&slow));
     let mut trickler = house.client();
     trickler.send("GET / HTTP/1.1\r\nHost: loc");
-    let started = Instant::now();
+    let clock = SystemClock::new();
+    let started = clock.ticks();
     assert!(house.get("/").starts_with("HTTP/1.1 200 "));
     let answer = trickler.read_to_end();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    assert!(started.elapsed() >= Duration::from_millis(500), "not before the deadline");
+    assert!(clock.ticks().since(started) >= Duration::from_millis(500), "not before the deadline");
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! The gateway, tried as a whole: real sockets, real TLS, and an application that does as each test tells it.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on must say so and end")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must say so and end"
+)]
 
 mod application;
 mod client;

@@ -98,7 +98,9 @@ fn a_websocket_carries_bytes_both_ways_and_nothing_is_inspected_any_more() {
             stream.write_all(OK.as_bytes()).unwrap();
             return After::KeepAlive;
         }
-        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            .unwrap();
         let mut bytes = [0; 64];
         while let Ok(read) = stream.read(&mut bytes)
             && read > 0

@@ -15,7 +15,8 @@ fn headers_of_the_policy_are_there_once_and_those_of_the_software_are_gone() {
     );
     let house = House::before(application.address);
     let answer = house.get("/");
-    for header in ["x-frame-options", "strict-transport-security", "content-security-policy", "x-content-type-options"] {
+    for header in ["x-frame-options", "strict-transport-security", "content-security-policy", "x-content-type-options"]
+    {
         assert_eq!(count(&answer, header), 1, "{header}: {answer}");
     }
     for header in ["server", "x-powered-by"] {
@@ -43,7 +44,8 @@ fn a_stack_trace_becomes_a_page_with_an_event_that_the_operator_can_find() {
 fn programs_get_their_errors_as_problem_details() {
     let application = Application::answering("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
     let house = House::before(application.address);
-    let answer = house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
+    let answer =
+        house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
     assert!(answer.contains("content-type: application/problem+json"), "{answer}");
     assert!(answer.contains("\"status\":503"), "{answer}");
 }

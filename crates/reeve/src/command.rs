@@ -1,0 +1,30 @@
+//! The verbs, one module each.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod prove;
+pub(crate) mod reload;
+pub(crate) mod schema;
+pub(crate) mod up;
+
+use crate::cli::Command;
+use crate::exit::ExitCode;
+use crate::screen::Screen;
+
+/// Runs the verb that was asked for.
+pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(args, screen),
+        Command::Init(args) => init::run(args, screen),
+        Command::Check(args) => check::run(args, screen),
+        Command::Explain(args) => explain::run(args, screen),
+        Command::Up(args) => up::run(args, screen),
+        Command::Reload(args) => reload::run(args, screen),
+        Command::Prove(args) => prove::run(args, screen),
+        Command::Schema(args) => schema::run(args, screen),
+        Command::Completions(args) => completions::run(args, screen),
+    }
+}

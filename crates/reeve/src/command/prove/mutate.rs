@@ -1,0 +1,251 @@
+//! `reeve prove --mutate`: can every probe fail?
+//!
+//! For each control there are two scratch instances. In the first the control is on, and its probe must say `kept`; in
+//! the second the same instance has that one control off, and the probe must say `broken`. A probe that cannot tell
+//! the two apart proves nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use reeve_base::{Clock, SystemClock, SystemEntropy, Verdict};
+use reeve_policy::Policy;
+use reeve_policy::catalogue::{Control, Controls, HdrFrame, NetOpenPorts, PortRange, TlsFloor, TlsVersion};
+use reeve_prove::Options;
+use serde::Serialize;
+
+use crate::exit::ExitCode;
+use crate::failure::Advise;
+use crate::reference::Reference;
+use crate::screen::{BAD, GOOD, Screen, paint};
+
+use super::read_policy;
+use super::scratch::{Scratch, Twist};
+use super::table::style;
+use super::weak_front::Weakness;
+
+/// How a control is taken away.
+enum Off {
+    /// The gateway is told nothing of it.
+    Released,
+    /// The instance is made different.
+    Twisted(Twist),
+    /// The policy that is judged by gets another clause.
+    OtherClause(&'static str),
+}
+
+/// What came of one control.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    control: String,
+    on: Verdict,
+    off: Verdict,
+    seen: String,
+}
+
+impl Outcome {
+    fn noticed(&self) -> bool {
+        self.on == Verdict::Kept && self.off == Verdict::Broken
+    }
+}
+
+pub(crate) async fn run(
+    names: &[String],
+    policy: Option<&Path>,
+    json: bool,
+    screen: &Screen,
+) -> anyhow::Result<ExitCode> {
+    let clock = Arc::new(SystemClock::new());
+    let controls = chosen(names, policy, &clock)?;
+    let mut outcomes = Vec::new();
+    for (number, control) in controls.iter().enumerate() {
+        screen.talk(format_args!("  {:>2}/{} {}", number + 1, controls.len(), control.name()));
+        outcomes.push(try_both(control, &clock).await.with_context(|| format!("cannot try `{}`", control.name()))?);
+    }
+    show(&outcomes, json, screen)
+}
+
+/// The controls to try: of the policy, or else all that there are, with the demo policy's parameters where it has them.
+fn chosen(names: &[String], policy: Option<&Path>, clock: &SystemClock) -> anyhow::Result<Vec<Control>> {
+    let mut controls = match policy {
+        Some(path) => distinct(read_policy(path, clock)?.controls()),
+        None => {
+            let demo = parse(Reference::Demo.text(), clock)?;
+            let of_demo = distinct(demo.controls());
+            let parameters = |control: Control| {
+                of_demo.iter().find(|held| held.name() == control.name()).cloned().unwrap_or(control)
+            };
+            Control::every().into_iter().map(parameters).collect()
+        }
+    };
+    for name in names {
+        anyhow::ensure!(
+            controls.iter().any(|control| control.facts().name == name),
+            "there is no probe for a control `{name}` here"
+        );
+    }
+    if !names.is_empty() {
+        controls.retain(|control| names.iter().any(|name| control.facts().name == name));
+    }
+    anyhow::ensure!(!controls.is_empty(), "the policy has no clause that anything judges");
+    Ok(controls)
+}
+
+fn distinct<'c>(controls: impl Iterator<Item = &'c Control>) -> Vec<Control> {
+    let mut distinct: Vec<Control> = Vec::new();
+    for control in controls {
+        if !distinct.contains(control) {
+            distinct.push(control.clone());
+        }
+    }
+    distinct
+}
+
+/// How each control is taken away. Complete on purpose: a control that cannot be taken away cannot be proved.
+fn off(control: &Control) -> Off {
+    let front = |weakness| Off::Twisted(Twist { front: Some(weakness), ..Twist::default() });
+    match control {
+        // The library can go down to 1.2 and no further.
+        Control::TlsFloor(TlsFloor { min: TlsVersion::V1_3 }) => Off::Released,
+        Control::TlsFloor(TlsFloor { min: TlsVersion::V1_2 }) => front(Weakness::OldVersion),
+        Control::TlsCiphers(_) => front(Weakness::OldCipher),
+        Control::TlsPfs(_) => front(Weakness::StaticKeyExchange),
+        Control::TlsCertExpiry(_) => Off::Twisted(Twist { expiring: true, ..Twist::default() }),
+        Control::NetOpenPorts(_) => Off::Twisted(Twist { stray_port: true, ..Twist::default() }),
+        Control::TrustLinks(_) => Off::Twisted(Twist { unpublished: true, ..Twist::default() }),
+        Control::CoverageClauses(_) => Off::OtherClause(PLANNED_CLAUSE),
+        Control::TlsCipherBits(_)
+        | Control::TlsOnly(_)
+        | Control::TlsHttpsOnly(_)
+        | Control::HdrHsts(_)
+        | Control::HdrCsp(_)
+        | Control::HdrFrame(_)
+        | Control::HdrSet(_)
+        | Control::RateIp(_)
+        | Control::InputSize(_)
+        | Control::InputMethods(_)
+        | Control::ErrorPage(_)
+        | Control::ErrorNoDebug(_)
+        | Control::EdgeSmuggling(_)
+        | Control::EdgeSlowAndFlood(_)
+        | Control::DiscloseSecurityTxt(_)
+        | Control::DiscloseContact(_)
+        | Control::CoverageSection(_) => Off::Released,
+    }
+}
+
+async fn try_both(control: &Control, clock: &Arc<SystemClock>) -> anyhow::Result<Outcome> {
+    let mut enforced = Controls::default();
+    enforced.demand(control);
+    for supporting in supporting(control) {
+        enforced.demand(&supporting);
+    }
+    let (on, _) = judge(control, &enforced, Twist::default(), "", clock).await?;
+    let mut without = enforced.clone();
+    let (off, seen) = match off(control) {
+        Off::Twisted(twist) => judge(control, &enforced, twist, "", clock).await?,
+        Off::OtherClause(clause) => judge(control, &enforced, Twist::default(), clause, clock).await?,
+        Off::Released => {
+            without.release(control);
+            supporting(control).iter().for_each(|supporting| without.release(supporting));
+            judge(control, &without, Twist::default(), "", clock).await?
+        }
+    };
+    Ok(Outcome { control: control.name().to_string(), on, off, seen })
+}
+
+/// Controls that a control's own proof stands on.
+fn supporting(control: &Control) -> Vec<Control> {
+    match control {
+        Control::CoverageSection(_) => vec![Control::HdrFrame(HdrFrame::default())],
+        _ => Vec::new(),
+    }
+}
+
+async fn judge(
+    control: &Control,
+    enforced: &Controls,
+    twist: Twist,
+    more: &str,
+    clock: &Arc<SystemClock>,
+) -> anyhow::Result<(Verdict, String)> {
+    let scratch = Scratch::start(enforced, twist)?;
+    let policy = policy_of(&fitted(control, &scratch), more, clock)?;
+    let options = Options::new(&scratch.target, Arc::clone(clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
+    let report = reeve_prove::judge(&policy, &scratch.target, &options, &|_| {}).await;
+    let row = report.rows.into_iter().find(|row| row.evidence.control == control.name());
+    let evidence = row.context("the probe did not report")?.evidence;
+    Ok((evidence.verdict, evidence.seen))
+}
+
+/// The control with parameters that can hold on a scratch instance.
+fn fitted(control: &Control, scratch: &Scratch) -> Control {
+    let Control::NetOpenPorts(_) = control else { return control.clone() };
+    let own = scratch.target.https.port();
+    let plain = scratch.target.http.map(|address| address.port());
+    let all: Vec<u16> = [own, scratch.neighbour].into_iter().chain(plain).collect();
+    let (first, last) = (all.iter().min().copied().unwrap_or(own), all.iter().max().copied().unwrap_or(own));
+    let ports = std::iter::once(own).chain(plain).collect();
+    Control::NetOpenPorts(NetOpenPorts { ports, scan: PortRange { first, last } })
+}
+
+/// A policy of this one clause.
+fn policy_of(control: &Control, more: &str, clock: &SystemClock) -> anyhow::Result<Policy> {
+    let parameters: Vec<_> = control
+        .parameters()
+        .into_iter()
+        .map(|parameter| format!("{} = {}", parameter.name, parameter.written))
+        .collect();
+    let section = match control {
+        Control::CoverageSection(roll_up) => roll_up.section.as_str().to_owned(),
+        _ => String::from("scratch"),
+    };
+    let companion = match control {
+        Control::CoverageSection(_) => format!(
+            "[clause.companion]\nsection = {section:?}\ntext = \"Framing is refused.\"\ncontrol = \"hdr.frame\"\nseverity = \"low\"\n"
+        ),
+        _ => String::new(),
+    };
+    let text = format!(
+        "schema = \"reeve.policy/1\"\n[policy]\ntitle = \"Scratch\"\ncompany = \"Scratch\"\nversion = \"1\"\n\
+         owner = \"scratch@example.com\"\nreview = {{ every = \"12 months\", last = 2026-11-01, approvers = 1 }}\n\
+         [section.{section:?}]\ntitle = \"Scratch\"\n\
+         [clause.judged]\nsection = {section:?}\ntext = \"The control is on.\"\ncontrol = {:?}\nwith = {{ {} }}\n\
+         severity = \"low\"\n{companion}{}",
+        control.facts().name,
+        parameters.join(", "),
+        more.replace("SECTION", &section),
+    );
+    parse(&text, clock)
+}
+
+fn parse(text: &str, clock: &SystemClock) -> anyhow::Result<Policy> {
+    let today = clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let checked = reeve_policy::check("scratch policy", text.as_bytes(), today);
+    let refused = crate::diagnostics::Refused { source: checked.source, faults: checked.faults };
+    checked.policy.ok_or(refused).hint("the scratch policy is made from the control's parameters")
+}
+
+fn show(outcomes: &[Outcome], json: bool, screen: &Screen) -> anyhow::Result<ExitCode> {
+    let missed = outcomes.iter().filter(|outcome| !outcome.noticed()).count();
+    if json {
+        let value = serde_json::json!({ "schema": "reeve.mutation/1", "controls": outcomes, "missed": missed });
+        screen.data(format_args!("{value:#}"))?;
+    } else {
+        let header = ["probe", "control", "on", "off", "what it saw then"].map(str::to_owned);
+        screen.data(screen.table(Some(header), outcomes.iter().map(cells)))?;
+        screen.data("")?;
+        let noticed = outcomes.len() - missed;
+        screen.data(format_args!("{noticed} of {} probes turned broken when their control was off", outcomes.len()))?;
+    }
+    Ok(if missed == 0 { ExitCode::Holds } else { ExitCode::FoundWanting })
+}
+
+fn cells(outcome: &Outcome) -> [String; 5] {
+    let word = |verdict: &Verdict| paint(style(verdict), verdict);
+    let noticed = if outcome.noticed() { paint(GOOD, "notices") } else { paint(BAD, "blind") };
+    [noticed, outcome.control.clone(), word(&outcome.on), word(&outcome.off), outcome.seen.clone()]
+}
+
+/// A promise that nothing runs for.
+const PLANNED_CLAUSE: &str = "[clause.planned]\nsection = \"SECTION\"\ntext = \"Accounts lock.\"\ncontrol = \"identity.lockout\"\nseverity = \"low\"\n";

@@ -1,0 +1,127 @@
+//! Scratch instances: an application and a gateway before it, on an address of their own, gone when dropped.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use reeve_base::{Entropy, SystemClock, SystemEntropy};
+use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings};
+use reeve_policy::catalogue::Controls;
+use reeve_prove::Target;
+
+use crate::application::{Application, Manners};
+
+use super::authorities;
+use super::weak_front::{WeakFront, Weakness};
+
+/// How a scratch instance differs from what a deployment would be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Twist {
+    /// The application has taken down its published pages.
+    pub(crate) unpublished: bool,
+    /// The certificate is about to expire.
+    pub(crate) expiring: bool,
+    /// Another program listens on the same address.
+    pub(crate) stray_port: bool,
+    /// Something in front of the gateway accepts old TLS.
+    pub(crate) front: Option<Weakness>,
+}
+
+/// A running instance.
+pub(crate) struct Scratch {
+    pub(crate) target: Target,
+    /// A port beside the gateway's: open if there is a stray listener, else closed.
+    pub(crate) neighbour: u16,
+    // Dropped in this order: first who talks to the next.
+    _front: Option<WeakFront>,
+    _stray: Option<TcpListener>,
+    gateway: Option<Gateway>,
+    _application: Application,
+    _folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    /// Starts an instance that enforces `controls`.
+    pub(crate) fn start(controls: &Controls, twist: Twist) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a folder")?;
+        let ip = own_address()?;
+        let application = Application::start(if twist.unpublished { Manners::Unpublished } else { Manners::Careless })
+            .context("cannot start the sample application")?;
+        let authority = LocalAuthority {
+            folder: folder.path().to_owned(),
+            names: vec![ip.to_string(), String::from("localhost")],
+            valid_days: if twist.expiring { EXPIRING_DAYS } else { VALID_DAYS },
+        };
+        let ca = authority.certificate_path();
+        let any = SocketAddr::new(ip, 0);
+        let settings = Settings {
+            https: vec![any],
+            http: vec![any],
+            public_port: None,
+            certificate: Certificate::Local(authority),
+            upstream: sample_upstream(application.address),
+            workers: 1,
+            connections_max: 4_096,
+            drain: Duration::ZERO,
+        };
+        let tools =
+            Tools { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), log: AccessLog::off() };
+        let gateway = Gateway::start(settings, controls, tools)?;
+        let (https, http) = (gateway.https().first().copied().unwrap_or(any), gateway.http().first().copied());
+        let stray = TcpListener::bind(any).context("cannot listen")?;
+        let neighbour = stray.local_addr()?.port();
+        let front = twist.front.map(|weakness| WeakFront::start(any, https, weakness)).transpose()?;
+        let https = front.as_ref().map_or(https, |front| front.address);
+        let target = Target {
+            url: format!("https://{https}/").parse().context("the scratch instance has no address")?,
+            https,
+            http,
+            trust: authorities(&ca)?,
+            error_path: Some(String::from("/boom")),
+        };
+        Ok(Self {
+            target,
+            neighbour,
+            _front: front,
+            _stray: twist.stray_port.then_some(stray),
+            gateway: Some(gateway),
+            _application: application,
+            _folder: folder,
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            // Nothing is recorded of a scratch instance, not even how it ended.
+            let _ = gateway.stop();
+        }
+    }
+}
+
+/// The application as an upstream, with limits for a machine that talks to itself.
+pub(crate) fn sample_upstream(address: SocketAddr) -> UpstreamSettings {
+    UpstreamSettings {
+        scheme: UpstreamScheme::Http,
+        host: address.ip().to_string(),
+        port: address.port(),
+        authorities: None,
+        connect: Duration::from_secs(2),
+        answer: Duration::from_secs(10),
+        idle: Duration::from_secs(30),
+        idle_connections_max: 64,
+    }
+}
+
+/// An address of this machine that nobody else is likely to listen on, so that a port scan sees only the instance.
+fn own_address() -> anyhow::Result<IpAddr> {
+    let mut chance = [0; 2];
+    SystemEntropy.fill(&mut chance)?;
+    let [third, fourth] = chance;
+    Ok(IpAddr::V4(Ipv4Addr::new(127, 77, third, fourth.clamp(1, 254))))
+}
+
+const VALID_DAYS: i64 = 90;
+const EXPIRING_DAYS: i64 = 5;

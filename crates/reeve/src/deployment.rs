@@ -1,0 +1,227 @@
+//! One deployment: its settings and its policy, read together and turned into a running gateway.
+
+mod control;
+
+use std::fs::OpenOptions;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use reeve_base::{Clock, Diagnostic, Span, SystemClock, SystemEntropy};
+use reeve_edge::{
+    AccessLog, Certificate, CertificateError, DialerError, Gateway, LocalAuthority, StartError, Tools, UpstreamScheme,
+    UpstreamSettings,
+};
+use reeve_policy::Policy;
+use reeve_policy::catalogue::Controls;
+
+use crate::diagnostics::{self, Refused};
+use crate::input;
+use crate::settings::{self, Access, Loaded, Protocol, Settings, Tls};
+
+pub(crate) use control::{Reply, Request, Socket, ask};
+
+/// Settings and policy, both without an error.
+pub(crate) struct Deployment {
+    pub(crate) loaded: Loaded,
+    pub(crate) policy: Policy,
+    /// What is probably not meant so, in either.
+    pub(crate) warnings: Vec<Refused>,
+}
+
+impl Deployment {
+    /// Reads the settings at `path` and the policy that they name.
+    ///
+    /// # Errors
+    /// With all faults of the one, or of the other.
+    pub(crate) fn read(path: &Path, clock: &dyn Clock) -> anyhow::Result<Self> {
+        let loaded = settings::load(path)?;
+        let policy_path = &loaded.settings.policy;
+        let text = input::read(&policy_path.value).map_err(|error| {
+            let fault = Diagnostic::error("settings::policy", error.to_string())
+                .at(policy_path.span.clone(), "named here")
+                .help("name the policy's file, relative to these settings; `reeve init` writes one");
+            loaded.refuse(fault)
+        })?;
+        let today = clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let checked = reeve_policy::check(&text.name, &text.bytes, today);
+        let mut warnings = Vec::new();
+        if !loaded.warnings.is_empty() {
+            warnings.push(Refused { source: loaded.source.clone(), faults: loaded.warnings.clone() });
+        }
+        let found = Refused { source: checked.source, faults: checked.faults };
+        match checked.policy {
+            Some(policy) => {
+                if !found.faults.is_empty() {
+                    warnings.push(found);
+                }
+                Ok(Self { loaded, policy, warnings })
+            }
+            None => Err(found.into()),
+        }
+    }
+
+    /// Starts the gateway. The handle ends when the log is written to its end, after the gateway has stopped.
+    ///
+    /// # Errors
+    /// With the place in the settings that stands in the way, where one does.
+    pub(crate) fn start(&self, clock: &Arc<SystemClock>) -> anyhow::Result<(Gateway, Option<JoinHandle<()>>)> {
+        let (log, writer) = open_log(&self.loaded)?;
+        let tools = Tools { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SystemEntropy), log };
+        let settings = edge_settings(&self.loaded.settings);
+        let gateway =
+            Gateway::start(settings, &Controls::of(&self.policy), tools).map_err(|error| self.explain(error))?;
+        Ok((gateway, writer))
+    }
+
+    /// Gives a running gateway these settings and this policy.
+    ///
+    /// # Errors
+    /// As [`Deployment::start`]; the gateway goes on as before.
+    pub(crate) fn reload(&self, gateway: &mut Gateway) -> anyhow::Result<reeve_edge::Reload> {
+        gateway
+            .reload(edge_settings(&self.loaded.settings), &Controls::of(&self.policy))
+            .map_err(|error| self.explain(error))
+    }
+
+    /// Points at the line of the settings that an error comes from.
+    fn explain(&self, error: StartError) -> anyhow::Error {
+        let settings = &self.loaded.settings;
+        let (code, span, help): (_, Span, _) = match &error {
+            StartError::Listen { address, source } => {
+                let span = listener_span(settings, *address);
+                let help = match source.kind() {
+                    std::io::ErrorKind::AddrInUse => {
+                        "another program listens there; `ss -ltnp` shows which. Choose another port, or stop it"
+                    }
+                    std::io::ErrorKind::PermissionDenied => {
+                        "ports below 1024 need CAP_NET_BIND_SERVICE; choose a higher one and forward to it"
+                    }
+                    _ => "is this an address of this machine?",
+                };
+                ("settings::listen", span, help)
+            }
+            StartError::PlainListener(address) => (
+                "settings::plain-listener",
+                listener_span(settings, *address),
+                "remove `http` from `[listen]`, or let the policy say `http = \"redirect\"`",
+            ),
+            StartError::Certificate(cause) => (
+                "settings::certificate",
+                certificate_span(settings, cause),
+                "see the cause; `reeve up` starts only with a certificate that clients can accept",
+            ),
+            StartError::Upstream(cause) => ("settings::upstream", upstream_span(settings, cause), "see the cause"),
+            _ => return error.into(),
+        };
+        let fault = Diagnostic::error(code, error.to_string());
+        let fault = if span.is_empty() { fault } else { fault.at(span, "set here") };
+        self.loaded.refuse(fault.help(help)).into()
+    }
+
+    /// The file that clients need in order to trust a local authority, if there is one.
+    pub(crate) fn authority(&self) -> Option<PathBuf> {
+        match &self.loaded.settings.tls {
+            Tls::Local(_) => Some(local_authority(&self.loaded.settings).certificate_path()),
+            Tls::Files { .. } => None,
+        }
+    }
+}
+
+fn listener_span(settings: &Settings, address: SocketAddr) -> Span {
+    let mut all = settings.listen.https.iter().chain(&settings.listen.http);
+    all.find(|located| located.value == address).map(|located| located.span.clone()).unwrap_or_default()
+}
+
+fn certificate_span(settings: &Settings, cause: &CertificateError) -> Span {
+    let Tls::Files { certificate, key } = &settings.tls else {
+        return settings.data.span.clone();
+    };
+    match cause {
+        CertificateError::File { path, .. } | CertificateError::Pem { path, .. } if *path == key.value => {
+            key.span.clone()
+        }
+        CertificateError::Mismatch { .. } | CertificateError::Key(_) => key.span.clone(),
+        _ => certificate.span.clone(),
+    }
+}
+
+fn upstream_span(settings: &Settings, cause: &DialerError) -> Span {
+    match (cause, &settings.upstream.ca) {
+        (DialerError::Authorities { .. }, Some(ca)) => ca.span.clone(),
+        _ => settings.upstream.url.span.clone(),
+    }
+}
+
+fn local_authority(settings: &Settings) -> LocalAuthority {
+    let names = match &settings.tls {
+        Tls::Local(names) => names.iter().map(|name| name.value.as_str().to_owned()).collect(),
+        Tls::Files { .. } => Vec::new(),
+    };
+    LocalAuthority { folder: settings.data.value.join("ca"), names, valid_days: LOCAL_CERTIFICATE_DAYS }
+}
+
+/// What the settings mean for the gateway.
+pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
+    let certificate = match &settings.tls {
+        Tls::Local(_) => Certificate::Local(local_authority(settings)),
+        Tls::Files { certificate, key } => {
+            Certificate::Files { chain: certificate.value.clone(), key: key.value.clone() }
+        }
+    };
+    let upstream = &settings.upstream;
+    reeve_edge::Settings {
+        https: settings.listen.https.iter().map(|located| located.value).collect(),
+        http: settings.listen.http.iter().map(|located| located.value).collect(),
+        public_port: settings.listen.public.as_ref().map(|public| public.value.port),
+        certificate,
+        upstream: UpstreamSettings {
+            scheme: match upstream.url.value.protocol {
+                Protocol::Http => UpstreamScheme::Http,
+                Protocol::H2c => UpstreamScheme::H2c,
+                Protocol::Https => UpstreamScheme::Https,
+            },
+            host: upstream.url.value.host.clone(),
+            port: upstream.url.value.port,
+            authorities: upstream.ca.as_ref().map(|ca| ca.value.clone()),
+            connect: upstream.connect.duration(),
+            answer: upstream.answer.duration(),
+            idle: upstream.idle.duration(),
+            idle_connections_max: usize::try_from(upstream.connections).unwrap_or(usize::MAX),
+        },
+        workers: settings.server.workers.into(),
+        connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
+        drain: settings.server.drain.duration(),
+    }
+}
+
+fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>>)> {
+    let sink: Box<dyn std::io::Write + Send> = match &loaded.settings.access {
+        Access::Off => return Ok((AccessLog::off(), None)),
+        Access::Stdout => Box::new(std::io::stdout()),
+        Access::File(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(&path.value).map_err(|error| {
+                let fault =
+                    Diagnostic::error("settings::log", format!("cannot write `{}`: {error}", path.value.display()))
+                        .at(path.span.clone(), "set here")
+                        .help("name a file in a folder that this user may write to, or write `access = \"stdout\"`");
+                loaded.refuse(fault)
+            })?;
+            Box::new(file)
+        }
+    };
+    let (log, writer) = AccessLog::to(sink).context("cannot start the access log")?;
+    Ok((log, Some(writer)))
+}
+
+/// Shows warnings of settings and policy.
+pub(crate) fn show_warnings(warnings: &[Refused], screen: &crate::screen::Screen) {
+    for refused in warnings {
+        screen.complain(diagnostics::text::report(&refused.source, &refused.faults, screen.width()).trim_end());
+    }
+}
+
+/// Local certificates are made anew at every start, so this only has to outlast a long run.
+const LOCAL_CERTIFICATE_DAYS: i64 = 397;

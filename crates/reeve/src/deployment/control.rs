@@ -1,0 +1,148 @@
+//! The control socket: how `reeve reload` reaches a gateway that runs.
+//!
+//! A Unix socket in the data folder, open to its owner only. One line asks, one JSON object answers.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    /// Read settings and policy again.
+    Reload,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reply {
+    /// Whether it was done.
+    pub(crate) done: bool,
+    /// What there is to say, for a person.
+    pub(crate) text: String,
+}
+
+/// Why a running gateway cannot be reached, or the socket not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    /// Nothing listens.
+    #[error("no gateway runs with the data folder `{}`", folder.display())]
+    NotRunning {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// Another one is there already.
+    #[error("a gateway already runs with the data folder `{}`", folder.display())]
+    Running {
+        /// Its data folder.
+        folder: PathBuf,
+    },
+    /// The conversation failed.
+    #[error("cannot talk to the gateway over `{}`: {source}", path.display())]
+    Talk {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The gateway's end. The socket's file is removed when this is dropped.
+pub(crate) struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("control.sock")
+}
+
+impl Socket {
+    /// Opens the socket. Must be called inside a runtime.
+    pub(crate) fn open(folder: &Path) -> Result<Self, ControlError> {
+        let path = path(folder);
+        let talk = |source| ControlError::Talk { path: path.clone(), source };
+        fs::create_dir_all(folder).map_err(talk)?;
+        if UnixStream::connect(&path).is_ok() {
+            return Err(ControlError::Running { folder: folder.to_owned() });
+        }
+        // Nobody answers, so whoever left the file has died.
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(talk(error));
+        }
+        let listener = UnixListener::bind(&path).map_err(talk)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(talk)?;
+        Ok(Self { path, listener })
+    }
+
+    /// Waits for a question and hands it over with the stream to answer on. Nonsense and silence are dropped.
+    pub(crate) async fn next(&self) -> (Request, Conversation) {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else {
+                // Out of descriptors; the next turn of the loop must not spin.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let mut reader = tokio::io::BufReader::new(stream);
+            let mut line = String::new();
+            let mut bounded = (&mut reader).take(LINE_BYTES_MAX);
+            let read = tokio::time::timeout(PATIENCE, bounded.read_line(&mut line)).await;
+            if let (Ok(Ok(_)), Ok(request)) = (read, serde_json::from_str(&line)) {
+                return (request, Conversation(reader.into_inner()));
+            }
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Left behind, it would be found dead and removed at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A question that waits for its answer.
+pub(crate) struct Conversation(tokio::net::UnixStream);
+
+impl Conversation {
+    /// Answers.
+    pub(crate) async fn reply(mut self, reply: &Reply) {
+        let Ok(mut line) = serde_json::to_vec(reply) else { return };
+        line.push(b'\n');
+        // Whoever asked may have left; what was done stays done, and the log tells it.
+        let _ = self.0.write_all(&line).await;
+    }
+}
+
+/// Asks the gateway that runs with this data folder.
+///
+/// # Errors
+/// When none runs, or it does not answer.
+pub(crate) fn ask(folder: &Path, request: Request) -> Result<Reply, ControlError> {
+    let path = path(folder);
+    let mut stream = UnixStream::connect(&path).map_err(|_| ControlError::NotRunning { folder: folder.to_owned() })?;
+    let talk = |source| ControlError::Talk { path: path.clone(), source };
+    stream.set_read_timeout(Some(ANSWER_MAX)).map_err(talk)?;
+    let mut line = serde_json::to_vec(&request).map_err(|error| talk(error.into()))?;
+    line.push(b'\n');
+    stream.write_all(&line).map_err(talk)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).map_err(talk)?;
+    serde_json::from_str(&answer).map_err(|error| talk(error.into()))
+}
+
+const LINE_BYTES_MAX: u64 = 1024;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A reload reads a policy and a certificate; it takes milliseconds.
+const ANSWER_MAX: Duration = Duration::from_secs(30);

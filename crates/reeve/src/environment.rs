@@ -1,0 +1,35 @@
+//! Every environment variable that Reeve reads, with what it does. None of them is read anywhere else by name.
+
+use std::fmt::Write;
+
+/// An environment variable.
+pub(crate) struct Variable {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it does, as `--help` tells it.
+    summary: &'static str,
+}
+
+/// Where the settings are, for every verb that has `--config`.
+pub(crate) const CONFIG: Variable =
+    Variable { name: "REEVE_CONFIG", summary: "path of the settings, instead of ./reeve.toml (as --config)" };
+
+/// See <https://no-color.org>. Read by `anstream`, which decides about colour for both streams.
+const NO_COLOR: Variable = Variable { name: "NO_COLOR", summary: "if set and not empty, nothing is coloured" };
+
+/// See <https://bixense.com/clicolors>. Read by `anstream`, too.
+const CLICOLOR_FORCE: Variable =
+    Variable { name: "CLICOLOR_FORCE", summary: "if set and not 0, colour is used even in a pipe" };
+
+const ALL: [Variable; 3] = [CONFIG, NO_COLOR, CLICOLOR_FORCE];
+
+/// The part of `reeve --help` that lists them.
+pub(crate) fn help() -> String {
+    let width = ALL.iter().map(|variable| variable.name.len()).max().unwrap_or_default();
+    let mut text = String::from("Environment:\n");
+    for variable in &ALL {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {:width$}  {}", variable.name, variable.summary);
+    }
+    text
+}

@@ -1,0 +1,235 @@
+//! From what was written to what it means: one pure function, all faults in one run.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use reeve_base::document::{Faults, Fields, FromValue, Table};
+use reeve_base::{Diagnostic, Period};
+
+use super::{Access, HostName, Listen, Located, Prove, Server, Settings, Surroundings, Tls, Upstream, sense};
+
+/// The one format there is.
+pub(super) const SCHEMA: &str = "reeve.settings/1";
+
+/// Reads the document's top level. There are settings if nothing that they need is missing or unreadable; they may be
+/// used only if no fault is an error.
+pub(super) fn settings(root: &Table, around: &Surroundings) -> (Option<Settings>, Vec<Diagnostic>) {
+    let mut faults = Faults::default();
+    let settings = top(root, around, &mut faults);
+    if let Some(settings) = &settings {
+        sense::check(settings, &mut faults);
+    }
+    (settings, faults.into_sorted())
+}
+
+fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Settings> {
+    let mut top = Fields::new(root, "the settings file", faults);
+    schema(&mut top);
+    let policy = top.required::<Located<PathBuf>>("policy");
+    let data = top.optional::<Located<PathBuf>>("data").unwrap_or_else(|| default(PathBuf::from("reeve-data")));
+    let listen = section(&mut top, "listen", Some("https = [\"127.0.0.1:8443\"]"));
+    let tls = section(&mut top, "tls", Some("local = [\"localhost\", \"127.0.0.1\"]"));
+    let upstream = section(&mut top, "upstream", Some("url = \"http://127.0.0.1:3000\""));
+    let log = section(&mut top, "log", None);
+    let server = section(&mut top, "server", None);
+    let prove = section(&mut top, "prove", None);
+    top.finish();
+
+    let folder = &around.folder;
+    let listen = listen.and_then(|table| read_listen(table, faults));
+    let tls = tls.and_then(|table| read_tls(table, folder, faults));
+    let upstream = upstream.and_then(|table| read_upstream(table, folder, faults));
+    // Tables that may be left out are read as if they were empty: their keys have defaults.
+    let empty = Table::default();
+    let access = read_access(log.unwrap_or(&empty), folder, faults);
+    let server = read_server(server.unwrap_or(&empty), around.cores, faults);
+    let prove = read_prove(prove.unwrap_or(&empty), faults);
+    Some(Settings {
+        policy: resolved(folder, policy?),
+        data: resolved(folder, data),
+        listen: listen?,
+        tls: tls?,
+        upstream: upstream?,
+        access,
+        server,
+        prove,
+    })
+}
+
+fn schema(top: &mut Fields<'_, '_>) {
+    let Some(schema) = top.required::<Located<String>>("schema") else { return };
+    if schema.value != SCHEMA {
+        let fault =
+            Diagnostic::error("settings::schema", format!("`{}` is no format that this version reads", schema.value));
+        top.faults().push(fault.at(schema.span, "unknown format").help(format!("write `schema = \"{SCHEMA}\"`")));
+    }
+}
+
+/// The table under `key`. One that is needed comes with a line to begin it with.
+fn section<'t>(top: &mut Fields<'t, '_>, key: &'static str, needed: Option<&str>) -> Option<&'t Table> {
+    if let (None, Some(line)) = (top.value(key), needed) {
+        let fault = Diagnostic::error("document::missing-key", format!("the settings file has no `[{key}]` table"));
+        top.faults().push(fault.help(format!("add `[{key}]` with `{line}`")));
+        return None;
+    }
+    top.table(key)
+}
+
+fn read_listen(table: &Table, faults: &mut Faults) -> Option<Listen> {
+    let mut fields = Fields::new(table, "`[listen]`", faults);
+    let https = fields.required::<Vec<Located<SocketAddr>>>("https");
+    let http = fields.optional("http").unwrap_or_default();
+    let public = fields.optional("public");
+    if https.as_ref().is_some_and(Vec::is_empty) {
+        let span = fields.value("https").map(|value| value.span.clone()).unwrap_or_default();
+        let fault = Diagnostic::error("settings::no-listener", "`https` is empty: nobody could reach the site");
+        fields.faults().push(fault.at(span, "no address").help("write `https = [\"127.0.0.1:8443\"]`"));
+    }
+    fields.finish();
+    Some(Listen { https: https?, http, public })
+}
+
+fn read_tls(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Tls> {
+    let mut fields = Fields::new(table, "`[tls]`", faults);
+    let local = fields.optional::<Vec<Located<HostName>>>("local");
+    let certificate = fields.optional::<Located<PathBuf>>("certificate");
+    let key = fields.optional::<Located<PathBuf>>("key");
+    if let Some(fault) = tls_fault(table, local.as_deref()) {
+        fields.faults().push(fault);
+    }
+    fields.finish();
+    match (local, certificate, key) {
+        (Some(names), _, _) => Some(Tls::Local(names)),
+        (None, Some(certificate), Some(key)) => {
+            Some(Tls::Files { certificate: resolved(folder, certificate), key: resolved(folder, key) })
+        }
+        (None, _, _) => None,
+    }
+}
+
+/// What is wrong with the keys of `[tls]` taken together. Asked of the keys and not of their values, so that a value
+/// that could not be read does not count as missing too.
+fn tls_fault(table: &Table, names: Option<&[Located<HostName>]>) -> Option<Diagnostic> {
+    let written = |key| table.entry(key).map(|entry| entry.key_span.clone());
+    match (written("local"), written("certificate"), written("key")) {
+        (Some(local), Some(other), _) | (Some(local), None, Some(other)) => {
+            let message = "a local certificate and one from a file are both asked for";
+            Some(
+                Diagnostic::error("settings::two-certificates", message)
+                    .at(local, "this one")
+                    .at(other, "or this one")
+                    .help("keep `local` to try things out; keep `certificate` and `key` for a site that others visit"),
+            )
+        }
+        (None, Some(certificate), None) => Some(
+            Diagnostic::error("settings::no-key", "the certificate comes without its private key")
+                .at(certificate, "needs `key` beside it")
+                .help("add `key = \"key.pem\"`"),
+        ),
+        (None, None, Some(key)) => Some(
+            Diagnostic::error("settings::no-certificate", "the private key comes without its certificate")
+                .at(key, "needs `certificate` beside it")
+                .help("add `certificate = \"cert.pem\"`"),
+        ),
+        (None, None, None) => Some(
+            Diagnostic::error("settings::no-certificate", "`[tls]` names no certificate")
+                .at(table.span.clone(), "nothing here")
+                .help("add `local = [\"localhost\"]`, or `certificate = \"cert.pem\"` and `key = \"key.pem\"`"),
+        ),
+        (Some(local), None, None) if names.is_some_and(<[_]>::is_empty) => Some(
+            Diagnostic::error("settings::no-certificate", "`local` is empty: the certificate would name nobody")
+                .at(local, "no name")
+                .help("write `local = [\"localhost\", \"127.0.0.1\"]`"),
+        ),
+        (Some(_), None, None) | (None, Some(_), Some(_)) => None,
+    }
+}
+
+fn read_upstream(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Upstream> {
+    let mut fields = Fields::new(table, "`[upstream]`", faults);
+    let url = fields.required("url");
+    let ca = fields.optional::<Located<PathBuf>>("ca").map(|path| resolved(folder, path));
+    let connect = bounded(&mut fields, "connect", &(Period::seconds(1)..=Period::minutes(1)), Period::seconds(5));
+    let answer = bounded(&mut fields, "answer", &(Period::seconds(1)..=Period::minutes(60)), Period::seconds(30));
+    let idle = bounded(&mut fields, "idle", &(Period::seconds(1)..=Period::minutes(60)), Period::seconds(60));
+    let connections = bounded(&mut fields, "connections", &(1..=10_000), 128);
+    fields.finish();
+    Some(Upstream { url: url?, ca, connect, answer, idle, connections })
+}
+
+fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {
+    let mut fields = Fields::new(table, "`[log]`", faults);
+    let access = fields.optional::<Located<String>>("access");
+    if let Some(empty) = access.as_ref().filter(|access| access.value.trim().is_empty()) {
+        let fault = Diagnostic::error("document::wrong-value", "`access` is empty");
+        fields.faults().push(fault.at(empty.span.clone(), "this value").help(ACCESS_HELP));
+    }
+    fields.finish();
+    match access {
+        None => Access::Stdout,
+        Some(access) => match access.value.as_str() {
+            "stdout" => Access::Stdout,
+            "off" => Access::Off,
+            _ => Access::File(resolved(folder, access.map(PathBuf::from))),
+        },
+    }
+}
+
+const ACCESS_HELP: &str = "write \"stdout\", \"off\" or a path such as \"access.log\"";
+
+fn read_server(table: &Table, cores: u16, faults: &mut Faults) -> Server {
+    let mut fields = Fields::new(table, "`[server]`", faults);
+    let workers = bounded(&mut fields, "workers", &(1..=WORKERS_MAX), cores.clamp(1, WORKERS_MAX));
+    let drain = bounded(&mut fields, "drain", &(Period::seconds(0)..=Period::minutes(10)), Period::seconds(10));
+    let connections = bounded(&mut fields, "connections", &(1..=1_000_000), 10_000);
+    fields.finish();
+    Server { workers, drain, connections }
+}
+
+fn read_prove(table: &Table, faults: &mut Faults) -> Prove {
+    let mut fields = Fields::new(table, "`[prove]`", faults);
+    let error_path = fields.optional::<Located<String>>("error_path");
+    if let Some(wrong) = error_path.as_ref().filter(|path| !is_path(&path.value)) {
+        let fault = Diagnostic::error("document::wrong-value", "`error_path` is no absolute path of a URL");
+        fields.faults().push(fault.at(wrong.span.clone(), "this value").help("write a path such as \"/boom\""));
+    }
+    fields.finish();
+    Prove { error_path: error_path.map(|path| path.value) }
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// The value under `key` within its bounds, or its default. One outside is recorded, and then it does not matter what
+/// is returned.
+fn bounded<T: FromValue + PartialOrd + Display>(
+    fields: &mut Fields<'_, '_>,
+    key: &'static str,
+    range: &RangeInclusive<T>,
+    otherwise: T,
+) -> T {
+    let Some(written) = fields.optional::<Located<T>>(key) else { return otherwise };
+    if !range.contains(&written.value) {
+        let message = format!("`{key}` is `{}`, outside its range", written.value);
+        let help = format!("write a value from `{}` to `{}`", range.start(), range.end());
+        let fault = Diagnostic::error("settings::out-of-range", message);
+        fields.faults().push(fault.at(written.span, "this value").help(help));
+        return otherwise;
+    }
+    written.value
+}
+
+/// Relative paths start from the settings' own folder, wherever the process was started.
+fn resolved(folder: &Path, path: Located<PathBuf>) -> Located<PathBuf> {
+    path.map(|path| folder.join(path))
+}
+
+fn default<T>(value: T) -> Located<T> {
+    Located { value, span: 0..0 }
+}
+
+/// More threads than this serve nobody on the machines there are.
+const WORKERS_MAX: u16 = 256;

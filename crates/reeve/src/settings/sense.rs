@@ -1,0 +1,113 @@
+//! Settings that are each readable and make no sense together.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use reeve_base::Diagnostic;
+use reeve_base::document::Faults;
+
+use super::{HostName, Listen, Located, Protocol, Settings, Tls, Upstream};
+
+/// Records what contradicts itself.
+pub(super) fn check(settings: &Settings, faults: &mut Faults) {
+    taken_twice(&settings.listen, faults);
+    own_listener(&settings.upstream, &settings.listen, faults);
+    unused_ca(&settings.upstream, faults);
+    unnamed_public(settings, faults);
+}
+
+/// Two listeners on one port: the second could not open.
+fn taken_twice(listen: &Listen, faults: &mut Faults) {
+    let all: Vec<_> = listeners(listen).collect();
+    for (index, first) in all.iter().enumerate() {
+        for second in all.get(index + 1..).unwrap_or_default() {
+            if overlap(first.value, second.value) {
+                let message = if first.value == second.value {
+                    format!("`{}` is listened on twice", first.value)
+                } else {
+                    format!("`{}` and `{}` are one port", first.value, second.value)
+                };
+                faults.push(
+                    Diagnostic::error("settings::listener-twice", message)
+                        .at(second.span.clone(), "this listener could not open")
+                        .at(first.span.clone(), "because of this one")
+                        .help("give each listener a port of its own, or remove one of them"),
+                );
+            }
+        }
+    }
+}
+
+fn listeners(listen: &Listen) -> impl Iterator<Item = &Located<SocketAddr>> {
+    listen.https.iter().chain(&listen.http)
+}
+
+/// Port 0 asks the system for a free one, and all addresses of a family (`0.0.0.0`) include each.
+fn overlap(first: SocketAddr, second: SocketAddr) -> bool {
+    let (one, other) = (first.ip(), second.ip());
+    let shared = one == other || (one.is_ipv4() == other.is_ipv4() && (one.is_unspecified() || other.is_unspecified()));
+    first.port() != 0 && first.port() == second.port() && shared
+}
+
+/// An upstream that is the gateway itself: each request would come back until nothing is left.
+fn own_listener(upstream: &Upstream, listen: &Listen, faults: &mut Faults) {
+    let url = &upstream.url.value;
+    // Other names are not looked up: what they mean may change, and reading settings asks nobody.
+    let Some(address) = literal(&url.host) else { return };
+    let own = listeners(listen).find(|listener| {
+        let at = listener.value;
+        // Whoever listens on all addresses also listens on this one, if it is the machine's; loopback always is.
+        let here = at.ip() == address || (at.ip().is_unspecified() && address.is_loopback());
+        at.port() == url.port && at.port() != 0 && here
+    });
+    if let Some(listener) = own {
+        faults.push(
+            Diagnostic::error("settings::loop", "the upstream is the gateway itself")
+                .at(upstream.url.span.clone(), "requests would be sent here")
+                .at(listener.span.clone(), "and come in again here")
+                .help("write the address on which the application listens"),
+        );
+    }
+}
+
+fn literal(host: &str) -> Option<IpAddr> {
+    match host {
+        "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+        other => other.parse().ok(),
+    }
+}
+
+fn unused_ca(upstream: &Upstream, faults: &mut Faults) {
+    let protocol = upstream.url.value.protocol;
+    if let (Some(ca), Protocol::Http | Protocol::H2c) = (&upstream.ca, protocol) {
+        faults.push(
+            Diagnostic::warning("settings::unused-ca", format!("`ca` does nothing with `{}://`", protocol.scheme()))
+                .at(ca.span.clone(), "no certificate is looked at")
+                .at(upstream.url.span.clone(), "because this is plaintext")
+                .help("write `https://` if the application speaks TLS, or remove `ca`"),
+        );
+    }
+}
+
+/// A local certificate that does not name the site as clients call it: each of them would be warned.
+fn unnamed_public(settings: &Settings, faults: &mut Faults) {
+    let (Tls::Local(names), Some(public)) = (&settings.tls, &settings.listen.public) else { return };
+    let host = &public.value.host;
+    if names.is_empty() || names.iter().any(|name| covers(&name.value, host)) {
+        return;
+    }
+    let list = names.first().map_or(0, |name| name.span.start)..names.last().map_or(0, |name| name.span.end);
+    faults.push(
+        Diagnostic::warning("settings::unnamed-public", format!("the local certificate does not name `{host}`"))
+            .at(public.span.clone(), "clients call the site so")
+            .at(list, "and the certificate is for these")
+            .help(format!("add `\"{host}\"` to `local`")),
+    );
+}
+
+/// Whether a certificate for `name` is one for `host`; a wildcard stands for exactly one label (RFC 6125 section 6.4.3).
+fn covers(name: &HostName, host: &str) -> bool {
+    match name.as_str().strip_prefix("*.") {
+        Some(parent) => host.split_once('.').is_some_and(|(_, rest)| rest == parent),
+        None => name.as_str() == host,
+    }
+}

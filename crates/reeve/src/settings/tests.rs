@@ -1,0 +1,154 @@
+use super::*;
+
+const SOUND: &str = r#"
+schema = "reeve.settings/1"
+policy = "policy.toml"
+[listen]
+https = ["127.0.0.1:8443"]
+[tls]
+local = ["localhost"]
+[upstream]
+url = "http://127.0.0.1:3000"
+"#;
+
+fn around() -> Surroundings {
+    Surroundings { folder: PathBuf::from("/site"), cores: 4 }
+}
+
+#[track_caller]
+fn sound(text: &str) -> Settings {
+    let loaded = super::check("reeve.toml", text.as_bytes(), &around()).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    loaded.settings
+}
+
+/// Replaces one line of sound settings and compares the codes of the faults with the text they point at first.
+#[track_caller]
+fn check(line: &str, instead: &str, expected: &[(&str, &str)]) {
+    assert!(SOUND.contains(line), "`{line}` is no line of the sound settings");
+    let text = SOUND.replace(line, instead);
+    let (source, faults) = match super::check("reeve.toml", text.as_bytes(), &around()) {
+        Ok(loaded) => (loaded.source, loaded.warnings),
+        Err(refused) => (refused.source, refused.faults),
+    };
+    let found: Vec<_> = faults
+        .iter()
+        .map(|fault| (fault.code, fault.labels.first().map_or("", |label| at(&source, &label.span))))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+fn at<'s>(source: &'s Source, span: &Span) -> &'s str {
+    source.text.get(span.clone()).unwrap_or_default()
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let settings = sound(SOUND);
+    assert_eq!(settings.data.value, Path::new("/site/reeve-data"));
+    assert!(settings.listen.http.is_empty() && settings.listen.public.is_none());
+    assert!(matches!(settings.access, Access::Stdout));
+    assert_eq!((settings.server.workers, settings.server.connections), (4, 10_000));
+    assert_eq!(settings.upstream.answer, Period::seconds(30));
+    assert_eq!(settings.prove.error_path, None);
+}
+
+#[test]
+fn relative_paths_start_from_the_folder_of_the_settings() {
+    let files = "certificate = '../cert.pem'\nkey = '/etc/key.pem'";
+    let settings = sound(&SOUND.replace("local = [\"localhost\"]", files));
+    assert_eq!(settings.policy.value, Path::new("/site/policy.toml"));
+    let Tls::Files { certificate, key } = settings.tls else { panic!("files were written") };
+    assert_eq!(certificate.value, Path::new("/site/../cert.pem"));
+    assert_eq!(key.value, Path::new("/etc/key.pem"));
+}
+
+#[test]
+fn a_value_keeps_its_place_for_faults_that_show_later() {
+    let loaded = super::check("reeve.toml", SOUND.as_bytes(), &around()).unwrap();
+    let listener = &loaded.settings.listen.https[0];
+    assert_eq!(at(&loaded.source, &listener.span), "\"127.0.0.1:8443\"");
+}
+
+#[test]
+fn one_port_is_listened_on_once() {
+    let https = "https = [\"127.0.0.1:8443\"]";
+    let twice = &[("settings::listener-twice", "'127.0.0.1:1'")];
+    check(https, "https = ['127.0.0.1:1', '127.0.0.1:1']", twice);
+    check(https, "https = ['0.0.0.0:1']\nhttp = ['127.0.0.1:1']", twice);
+    check(https, "https = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.2:1', '[::]:1']", &[]);
+    check(https, "https = ['127.0.0.1:0', '127.0.0.1:0']", &[]);
+}
+
+#[test]
+fn the_gateway_is_not_its_own_upstream() {
+    let url = "url = \"http://127.0.0.1:3000\"";
+    for own in ["https://127.0.0.1:8443", "https://localhost:8443", "http://127.0.0.1:8443"] {
+        check(url, &format!("url = '{own}'"), &[("settings::loop", &format!("'{own}'"))]);
+    }
+    check(url, "url = 'https://127.0.0.2:8443'", &[]);
+    check(url, "url = 'https://app:8443'", &[]);
+}
+
+#[test]
+fn numbers_are_accepted_at_their_bounds_and_refused_past_them() {
+    let url = "url = \"http://127.0.0.1:3000\"";
+    for (key, within, past) in [("workers", "256", "257"), ("workers", "1", "0"), ("drain", "'10m'", "'11m'")] {
+        check(url, &format!("{url}\n[server]\n{key} = {within}"), &[]);
+        check(url, &format!("{url}\n[server]\n{key} = {past}"), &[("settings::out-of-range", past)]);
+    }
+    check(url, &format!("{url}\nidle = '1s'"), &[]);
+    check(url, &format!("{url}\nidle = '999ms'"), &[("settings::out-of-range", "'999ms'")]);
+}
+
+#[track_caller]
+fn host(text: &str, expected: Option<&str>) {
+    assert_eq!(text.parse::<HostName>().ok().as_ref().map(HostName::as_str), expected, "{text}");
+}
+
+#[test]
+fn a_certificate_names_hosts_and_addresses_only() {
+    host("WWW.Example.com", Some("www.example.com"));
+    host("*.example.com", Some("*.example.com"));
+    host("::1", Some("::1"));
+    host(&"a".repeat(63), Some(&"a".repeat(63)));
+    for wrong in ["", "a..b", "-a", "a_b", "a b", "1.2.3", "www.*.com", "example.com.", "ä.de", "[::1]", "a:80"] {
+        host(wrong, None);
+    }
+    host(&"a".repeat(64), None);
+}
+
+#[track_caller]
+fn upstream(text: &str, expected: Result<&str, &str>) {
+    let found = text.parse::<UpstreamUrl>().map(|url| url.to_string()).map_err(|error| error.to_string());
+    assert_eq!(found.as_deref().map_err(String::as_str), expected);
+}
+
+#[test]
+fn an_upstream_is_an_origin() {
+    upstream("http://127.0.0.1:3000", Ok("http://127.0.0.1:3000"));
+    upstream("http://App/", Ok("http://app"));
+    upstream("h2c://[::1]:80", Ok("h2c://[::1]"));
+    upstream("https://app", Ok("https://app"));
+    upstream("127.0.0.1:3000", Err("has no scheme in front, such as `http://`"));
+    upstream("ws://a", Err("`ws` is no scheme that can be used here; write `http://`, `https://` or `h2c://`"));
+    upstream("http://a/b", Err("ends in `/b`; only the origin is meant: scheme, host and port"));
+    upstream("http://a?b", Err("ends in `?b`; only the origin is meant: scheme, host and port"));
+    upstream("https://", Err("is no URL: empty host"));
+}
+
+#[test]
+fn a_secret_in_an_address_is_refused_and_not_repeated() {
+    let error = "http://user:hunter2@app".parse::<UpstreamUrl>().unwrap_err();
+    assert_eq!(error, address::AddressError::Credentials);
+    assert!(!error.to_string().contains("hunter2"));
+}
+
+#[test]
+fn settings_are_recognised_by_their_schema() {
+    let of = |text: &str| recognises(&document::parse("x", text.as_bytes()).unwrap().root);
+    assert!(of(SOUND));
+    assert!(of("schema = 'reeve.settings/2'"));
+    assert!(!of("schema = 'reeve.policy/1'"));
+    assert!(!of("policy = 'policy.toml'"));
+}
