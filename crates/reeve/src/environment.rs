@@ -14,6 +14,10 @@ pub(crate) struct Variable {
 pub(crate) const CONFIG: Variable =
     Variable { name: "REEVE_CONFIG", summary: "path of the settings, instead of ./reeve.toml (as --config)" };
 
+/// How much operators are told on standard error while a gateway runs.
+pub(crate) const LOG: Variable =
+    Variable { name: "REEVE_LOG", summary: "error, warn (the default), info, debug or trace: what a gateway reports" };
+
 /// See <https://no-color.org>. Read by `anstream`, which decides about colour for both streams.
 const NO_COLOR: Variable = Variable { name: "NO_COLOR", summary: "if set and not empty, nothing is coloured" };
 
@@ -21,7 +25,7 @@ const NO_COLOR: Variable = Variable { name: "NO_COLOR", summary: "if set and not
 const CLICOLOR_FORCE: Variable =
     Variable { name: "CLICOLOR_FORCE", summary: "if set and not 0, colour is used even in a pipe" };
 
-const ALL: [Variable; 3] = [CONFIG, NO_COLOR, CLICOLOR_FORCE];
+const ALL: [Variable; 4] = [CONFIG, LOG, NO_COLOR, CLICOLOR_FORCE];
 
 /// The part of `reeve --help` that lists them.
 pub(crate) fn help() -> String {

@@ -1,1 +1,9 @@
-//! placeholder
+//! Servers for tests: each test starts its own, on free ports, in a folder of its own, and stops it when it ends.
+//!
+//! Development only: no crate that ships depends on it.
+
+mod nginx;
+mod port;
+
+pub use nginx::{Nginx, StartError};
+pub use port::{answers, free_ports};

@@ -7,9 +7,11 @@ use clap::Args;
 use reeve_base::SystemClock;
 use reeve_edge::Gateway;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::ConfigArgs;
 use crate::deployment::{self, Deployment, Socket};
+use crate::environment;
 use crate::exit::ExitCode;
 use crate::failure;
 use crate::screen::{GOOD, STRONG, Screen, paint};
@@ -32,6 +34,9 @@ Examples:
   reeve up --config /etc/reeve/reeve.toml";
 
 pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
+    let level =
+        std::env::var(environment::LOG.name).ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
     let clock = Arc::new(SystemClock::new());
     let deployment = Deployment::read(&args.config.config, &*clock)?;
     deployment::show_warnings(&deployment.warnings, screen);

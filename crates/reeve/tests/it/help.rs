@@ -2,10 +2,12 @@
 
 use crate::transcript::{root, run, transcript};
 
+const VERBS: [&str; 9] = ["demo", "init", "check", "explain", "up", "reload", "prove", "schema", "completions"];
+
 #[test]
 fn help_of_the_program_and_of_every_verb() {
     insta::assert_snapshot!("help", transcript(&root(), &["--help"]));
-    for verb in ["init", "check", "explain", "schema", "completions"] {
+    for verb in VERBS {
         insta::assert_snapshot!(format!("help-{verb}"), transcript(&root(), &[verb, "--help"]));
     }
 }
@@ -30,7 +32,7 @@ fn completions_name_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&root(), &["completions", shell], b"");
         assert_eq!((script.code, script.stderr.as_str()), (0, ""), "{shell}");
-        for verb in ["init", "check", "explain", "schema", "completions"] {
+        for verb in VERBS {
             assert!(script.stdout.contains(verb), "{shell} does not know {verb}");
         }
     }
