@@ -225,7 +225,8 @@ fn read_field<'h>(text: &'h [u8], line: &RequestLine<'_>, fields: &mut Fields<'h
     }
     let colon = memchr(b':', text).ok_or(Refusal::Malformed("a header line without colon"))?;
     let name = text.get(..colon).unwrap_or_default();
-    let value = text.get(colon + 1..).unwrap_or_default().trim_ascii();
+    let value = text.get(colon + 1..).unwrap_or_default();
+    let value = trim(value);
     if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
         return Err(Refusal::Malformed("a header name that is no token"));
     }
@@ -289,6 +290,15 @@ fn read_coding(value: &[u8], line: &RequestLine<'_>, fields: &mut Fields<'_>) ->
         return Err(Refusal::Malformed("more than one Transfer-Encoding"));
     }
     if value.eq_ignore_ascii_case(b"chunked") { Ok(()) } else { Err(Refusal::TransferCoding) }
+}
+
+/// Without optional white space (RFC 9110 section 5.6.3), which is space and tab and nothing else: a CR would be one
+/// parser's white space and another one's line end.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// RFC 9110 section 5.6.2.

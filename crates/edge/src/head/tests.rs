@@ -73,6 +73,8 @@ fn lines_have_one_shape() {
     malformed("GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", "a folded header line");
     malformed("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "a header name that is no token");
     malformed("GET / HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n", "a control character in a header value");
+    malformed("GET / HTTP/1.1\r\nHost: a\r\nX: \rb\r\n\r\n", "a control character in a header value");
+    malformed("GET / HTTP/1.1\r\nHost: a\r\nX: b\r\r\n\r\n", "a control character in a header value");
     malformed("GET / HTTP/1.1\r\nHost: a\r\nX: b\0\r\n\r\n", "a control character in a header value");
     malformed("GET / HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n", "a header line without colon");
     malformed("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "an empty line where a request should begin");

@@ -173,7 +173,6 @@ async fn flood(site: &Site, notes: &mut Notes, cap: u32) -> Result<String, Cause
         });
     }
     drop(held);
-    site.serves(notes).await?;
     let open = u32::try_from(open).unwrap_or(u32::MAX);
     if served > 0 && open.saturating_add(served) > cap {
         notes.fault(format!("one address holds {open} connections and is served {served} more, promised {cap}"));
@@ -184,6 +183,7 @@ async fn flood(site: &Site, notes: &mut Notes, cap: u32) -> Result<String, Cause
         );
         return Err(Cause::Unexpected(text));
     }
+    site.serves(notes).await?;
     Ok(format!("past {cap} connections from one address the next are refused"))
 }
 

@@ -22,6 +22,6 @@ fn every_probe_notices_that_its_control_is_off() {
     assert_eq!((outcome.code, &report["missed"]), (0, &0.into()), "{report:#}");
     let explained = run(&root(), &["explain", "--json"], b"");
     let controls: serde_json::Value = serde_json::from_str(&explained.stdout).unwrap();
-    let typed = controls["controls"].as_array().map_or(0, Vec::len);
+    let typed = controls.as_array().unwrap().iter().filter(|control| control["status"] == "typed").count();
     assert_eq!(report["controls"].as_array().unwrap().len(), typed, "every control was tried");
 }

@@ -12,5 +12,6 @@ mod deployment;
 mod explain;
 mod help;
 mod init;
+mod reference;
 mod settings;
 mod transcript;
