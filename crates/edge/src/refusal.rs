@@ -112,6 +112,11 @@ impl Refusal {
     }
 }
 
+/// Rounded up: a client that waits exactly so long passes.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -127,7 +132,7 @@ impl fmt::Display for Refusal {
             Self::ClientGone(cause) => write!(f, "client broke off: {cause}"),
             Self::Method => f.write_str("method is not served"),
             Self::HiddenPath => f.write_str("path is never served"),
-            Self::Rate { retry_after } => write!(f, "rate used up for {} s", retry_after.as_secs()),
+            Self::Rate { retry_after } => write!(f, "rate used up, next request in {} s", whole_seconds(*retry_after)),
             Self::UpstreamDown(cause) => write!(f, "upstream unreachable: {cause}"),
             Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),

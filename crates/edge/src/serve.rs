@@ -28,7 +28,7 @@ use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::{Guard, Heads};
 use crate::page::{page, prefers_json};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, whole_seconds};
 use crate::request::{Client, Parsed, Transport};
 use crate::rules::Plain;
 use crate::worker::{LocalExecutor, Phase, Speaks, Worker};
@@ -277,9 +277,7 @@ fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) ->
     let mut response = page(refusal.status(), id, json);
     let headers = response.headers_mut();
     if let Refusal::Rate { retry_after } = refusal {
-        // Rounded up: a client that waits exactly so long passes.
-        let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after)));
     }
     if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {
         headers.insert(ALLOW, methods.allow.clone());
@@ -367,3 +365,33 @@ const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// A query without `=` might be a token as a whole; one as short as a name is logged.
 const QUERY_NAME_BYTES_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_stage_is_a_refusal_of_that_request() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let outcome: Result<(), _> = runtime.block_on(caught(async {
+            // Not on the first poll: a stage may have waited for something.
+            tokio::task::yield_now().await;
+            panic!("a stage with a fault")
+        }));
+        let refusal = outcome.unwrap_err();
+        assert_eq!((refusal.status(), refusal.closes()), (StatusCode::INTERNAL_SERVER_ERROR, true));
+    }
+
+    #[track_caller]
+    fn logged(target: &str, expected: &str) {
+        let target: PathAndQuery = target.parse().unwrap();
+        assert_eq!(without_values(Some(&target)), expected);
+    }
+
+    #[test]
+    fn values_of_a_query_are_not_logged() {
+        logged("/a", "/a");
+        logged("/a?b=secret&c=&d", "/a?b&c&d");
+        logged("/a?eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", "/a?…");
+    }
+}

@@ -47,7 +47,10 @@ fn the_checked_in_reference_of_controls_is_what_explain_says() {
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     // `assert_eq!` would print both of them.
-    assert!(page == kept, "a control has changed: run `REEVE_UPDATE_REFERENCE=1 cargo test -p reeve reference`");
+    assert!(
+        page == kept,
+        "a control has changed: run `REEVE_UPDATE_REFERENCE=1 cargo test -p reeve --test it reference`"
+    );
 }
 
 fn explain<T: DeserializeOwned>(args: &[&str]) -> T {
