@@ -231,6 +231,22 @@ impl AnswerBody {
         self.open = Some(open);
     }
 
+    /// Reads the rest and throws it away, within bounds, so that the connection to the application can serve again and
+    /// the application does not see its answer cut off.
+    pub(crate) async fn read_out(mut self) {
+        let mut left = READ_OUT_BYTES_MAX;
+        let read = async {
+            while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
+                match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                    Some(rest) => left = rest,
+                    None => return,
+                }
+            }
+        };
+        // Whatever is not read by then is cut off after all.
+        let _ = tokio::time::timeout(READ_OUT_MAX, read).await;
+    }
+
     /// Gives the connection back as soon as nothing more comes over it: the server above may never ask again.
     fn release_if_ended(&mut self) {
         if let Source::Upstream { incoming, lease, .. } = &mut self.source
@@ -312,6 +328,10 @@ impl Patience {
         alarm.as_mut().poll(cx)
     }
 }
+
+/// An error page of the application that is replaced is read out up to this size, for this long.
+const READ_OUT_BYTES_MAX: usize = 256 * 1024;
+const READ_OUT_MAX: Duration = Duration::from_secs(2);
 
 /// Larger bodies of unstated length go on piece by piece. A little more than the usual limit of 1 MiB, so that one past
 /// it is seen here.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -152,6 +153,13 @@ fn check_validity(leaf: &CertificateDer<'_>, path: &Path, now: Timestamp) -> Res
     }
     let text = |seconds| Timestamp::from_second(seconds).map_or_else(|_| String::from("?"), |time| time.to_string());
     Err(CertificateError::Validity { path: path.to_owned(), from: text(from), to: text(to), now })
+}
+
+/// How long the certificate is still valid; `None` if that cannot be read from it.
+pub(crate) fn time_left(identity: &CertifiedKey, now: Timestamp) -> Option<Duration> {
+    let (_, certificate) = X509Certificate::from_der(identity.cert.first()?).ok()?;
+    let seconds = certificate.validity().not_after.timestamp().saturating_sub(now.as_second());
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 impl LocalAuthority {

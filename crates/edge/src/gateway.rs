@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use reeve_base::{Clock, Entropy, EventIds};
+use reeve_base::{Clock, Entropy, EventIds, Timestamp};
 use reeve_policy::catalogue::Controls;
 use rustls::ServerConfig;
+use rustls::sign::CertifiedKey;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
-use crate::certificate::CertificateError;
+use crate::certificate::{self, Certificate, CertificateError};
 use crate::connection_cap::ConnectionCap;
 use crate::rate::Rates;
 use crate::rules::Rules;
@@ -89,12 +90,10 @@ pub(crate) struct Live {
 
 impl Live {
     fn build(settings: &Settings, controls: &Controls, tools: &Tools, https_port: u16) -> Result<Self, StartError> {
-        if Rules::forbids_plain(controls)
-            && let Some(address) = settings.http.first()
-        {
-            return Err(StartError::PlainListener(*address));
-        }
-        let identity = settings.certificate.load(tools.clock.now())?;
+        refuse_plain_listener(settings, controls)?;
+        let now = tools.clock.now();
+        let identity = settings.certificate.load(now)?;
+        warn_of_expiry(&identity, controls, now);
         Ok(Self {
             rules: Rules::new(controls)?,
             tls: Arc::new(tls::server_config(identity, controls)?),
@@ -103,6 +102,23 @@ impl Live {
             connections_max: settings.connections_max,
             redirect_port: settings.public_port.unwrap_or(https_port),
         })
+    }
+}
+
+fn refuse_plain_listener(settings: &Settings, controls: &Controls) -> Result<(), StartError> {
+    match settings.http.first() {
+        Some(address) if Rules::forbids_plain(controls) => Err(StartError::PlainListener(*address)),
+        _ => Ok(()),
+    }
+}
+
+fn warn_of_expiry(identity: &CertifiedKey, controls: &Controls, now: Timestamp) {
+    let (Some(promise), Some(left)) = (&controls.tls_cert_expiry, certificate::time_left(identity, now)) else {
+        return;
+    };
+    if left < promise.left.duration() {
+        let days = left.as_secs() / 86_400;
+        tracing::warn!(days, promised = %promise.left, "the certificate ends sooner than the policy promises");
     }
 }
 
@@ -154,6 +170,20 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Finds out whether a gateway could start so, as far as that can be known without listening or writing.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn verify(settings: &Settings, controls: &Controls, now: Timestamp) -> Result<(), StartError> {
+        refuse_plain_listener(settings, controls)?;
+        Rules::new(controls)?;
+        Dialer::new(&settings.upstream, tls::versions(controls))?;
+        if let Certificate::Files { .. } = settings.certificate {
+            tls::server_config(settings.certificate.load(now)?, controls)?;
+        }
+        Ok(())
+    }
+
     fn start_worker(
         &self,
         number: usize,
@@ -191,18 +221,18 @@ impl Gateway {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn reload(&mut self, settings: Settings, controls: &Controls) -> Result<Reload, StartError> {
+    pub fn reload(&self, settings: &Settings, controls: &Controls) -> Result<Reload, StartError> {
         let https_port = self.https.first().map_or(443, SocketAddr::port);
-        let live = Live::build(&settings, controls, &self.shared.tools, https_port)?;
+        let live = Live::build(settings, controls, &self.shared.tools, https_port)?;
         self.shared.live.store(Arc::new(live));
         let mut after_restart = Vec::new();
+        // Against what it was started with, because that is what it still does.
         if settings.https != self.settings.https || settings.http != self.settings.http {
             after_restart.push("listen");
         }
         if settings.workers != self.settings.workers || settings.drain != self.settings.drain {
             after_restart.push("server");
         }
-        self.settings = settings;
         Ok(Reload { after_restart })
     }
 
@@ -233,6 +263,10 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         // A restart must not wait for the connections of the last run to be forgotten.
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
+        if address.is_ipv6() {
+            // Or `[::]:443` would take the port of `0.0.0.0:443` beside it, and each would have to know of the other.
+            socket.set_only_v6(true)?;
+        }
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(TcpListener::from(socket))

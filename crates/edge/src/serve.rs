@@ -201,7 +201,7 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
     match outcome {
         Ok(response) if live.rules.answers.replaces(response.status()) => {
             let refusal = Refusal::UpstreamError(response.status());
-            drop(response);
+            tokio::task::spawn_local(response.into_body().read_out());
             let response = refused(&refusal, id, json, h1, &live);
             finish(worker, client, &live, &record, Some((&refusal, None)), response, open)
         }

@@ -104,7 +104,13 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
-        let worker = Rc::new(Worker { log: shared.tools.log.local(), shared, phase, pool: RefCell::default(), rooms: Rooms::default() });
+        let worker = Rc::new(Worker {
+            log: shared.tools.log.local(),
+            shared,
+            phase,
+            pool: RefCell::default(),
+            rooms: Rooms::default(),
+        });
         let mut accepting = JoinSet::new();
         for door in doors {
             accepting.spawn_local(accept(Rc::clone(&worker), TcpListener::from_std(door.socket)?, door.speaks));

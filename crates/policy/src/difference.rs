@@ -75,27 +75,33 @@ fn change(clause: &Clause, tightness: Tightness, detail: String) -> Change {
 }
 
 fn exception_changes(old: &Policy, new: &Policy) -> Vec<Change> {
-    let has = |policy: &Policy, id: &ClauseId| policy.exceptions.iter().any(|exception| exception.clause == *id);
-    let granted = new.exceptions.iter().filter(|exception| !has(old, &exception.clause)).map(|exception| Change {
-        clause: exception.clause.clone(),
-        tightness: Tightness::Loosened,
-        detail: format!("excepted until {}: {}", exception.expires, exception.reason),
-    });
-    let ended = old.exceptions.iter().filter(|exception| !has(new, &exception.clause)).map(|exception| Change {
-        clause: exception.clause.clone(),
-        tightness: Tightness::Tightened,
-        detail: String::from("no longer excepted"),
-    });
-    let waived = new
-        .not_applicable
-        .iter()
-        .filter(|declared| !old.not_applicable.iter().any(|before| before.clause == declared.clause))
-        .map(|declared| Change {
-            clause: declared.clause.clone(),
-            tightness: Tightness::Loosened,
-            detail: format!("declared not to apply: {}", declared.reason),
-        });
-    granted.chain(ended).chain(waived).collect()
+    let change = |clause: &ClauseId, tightness, detail| Change { clause: clause.clone(), tightness, detail };
+    let mut changes = Vec::new();
+    for exception in &new.exceptions {
+        let (id, expires, reason) = (&exception.clause, exception.expires, &exception.reason);
+        match old.exceptions.iter().find(|before| before.clause == *id) {
+            None => changes.push(change(id, Tightness::Loosened, format!("excepted until {expires}: {reason}"))),
+            Some(before) if before.expires != expires => {
+                let tightness = if expires > before.expires { Tightness::Loosened } else { Tightness::Tightened };
+                changes.push(change(id, tightness, format!("exception until {expires} instead of {}", before.expires)));
+            }
+            Some(_) => {}
+        }
+    }
+    for ended in
+        old.exceptions.iter().filter(|before| !new.exceptions.iter().any(|after| after.clause == before.clause))
+    {
+        changes.push(change(&ended.clause, Tightness::Tightened, String::from("no longer excepted")));
+    }
+    let declares = |policy: &Policy, id: &ClauseId| policy.not_applicable.iter().any(|declared| declared.clause == *id);
+    for declared in new.not_applicable.iter().filter(|declared| !declares(old, &declared.clause)) {
+        let detail = format!("declared not to apply: {}", declared.reason);
+        changes.push(change(&declared.clause, Tightness::Loosened, detail));
+    }
+    for ended in old.not_applicable.iter().filter(|declared| !declares(new, &declared.clause)) {
+        changes.push(change(&ended.clause, Tightness::Tightened, String::from("applies again")));
+    }
+    changes
 }
 
 fn clause_changes(before: &Clause, after: &Clause) -> Vec<Change> {

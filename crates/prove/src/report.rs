@@ -74,7 +74,7 @@ pub struct RowException {
 pub struct Counts {
     /// Clauses in the policy.
     pub clauses: usize,
-    /// Clauses that something judges; all below but the last are among them.
+    /// Clauses that apply and that something judges; all below are among them, but for the last two.
     pub judged: usize,
     /// Kept.
     pub kept: usize,
@@ -115,7 +115,7 @@ impl Report {
                 counts.not_judged += 1;
                 continue;
             }
-            counts.judged += 1;
+            counts.judged += usize::from(row.evidence.verdict != Verdict::NotApplicable);
             *match row.evidence.verdict {
                 Verdict::Kept => &mut counts.kept,
                 Verdict::Broken => &mut counts.broken,
@@ -155,17 +155,12 @@ impl fmt::Display for Counts {
     /// `kept 18, broken 1, unknown 2 of 21`. Never a percentage: a share without its denominator hides what is missing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "kept {}, broken {}, unknown {}", self.kept, self.broken, self.unknown)?;
-        let rare = [
-            ("stale", self.stale),
-            ("due", self.due),
-            ("overdue", self.overdue),
-            ("excepted", self.excepted),
-            ("n/a", self.not_applicable),
-        ];
+        let rare = [("stale", self.stale), ("due", self.due), ("overdue", self.overdue), ("excepted", self.excepted)];
         for (word, count) in rare.into_iter().filter(|(_, count)| *count > 0) {
             write!(f, ", {word} {count}")?;
         }
-        write!(f, " of {}", self.judged)
+        write!(f, " of {}", self.judged)?;
+        if self.not_applicable > 0 { write!(f, "; {} n/a", self.not_applicable) } else { Ok(()) }
     }
 }
 

@@ -80,16 +80,43 @@ impl Deployment {
     ///
     /// # Errors
     /// As [`Deployment::start`]; the gateway goes on as before.
-    pub(crate) fn reload(&self, gateway: &mut Gateway) -> anyhow::Result<reeve_edge::Reload> {
+    pub(crate) fn reload(&self, gateway: &Gateway) -> anyhow::Result<reeve_edge::Reload> {
         gateway
-            .reload(edge_settings(&self.loaded.settings), &Controls::of(&self.policy))
+            .reload(&edge_settings(&self.loaded.settings), &Controls::of(&self.policy))
             .map_err(|error| self.explain(error))
     }
 
-    /// Points at the line of the settings that an error comes from.
+    /// Settings that a running process cannot change, where they differ from those it was started with.
+    pub(crate) fn fixed_since(&self, started: &Self) -> Vec<&'static str> {
+        let (now, then) = (&self.loaded.settings, &started.loaded.settings);
+        let mut changed = Vec::new();
+        if now.access != then.access {
+            changed.push("log");
+        }
+        if now.data.value != then.data.value {
+            changed.push("data");
+        }
+        changed
+    }
+
+    /// What would keep a gateway from starting so, as far as that can be known without starting one.
+    pub(crate) fn verify(&self, clock: &dyn Clock) -> Option<Diagnostic> {
+        let settings = edge_settings(&self.loaded.settings);
+        let error = Gateway::verify(&settings, &Controls::of(&self.policy), clock.now()).err()?;
+        self.fault(&error)
+    }
+
     fn explain(&self, error: StartError) -> anyhow::Error {
+        match self.fault(&error) {
+            Some(fault) => self.loaded.refuse(fault).into(),
+            None => error.into(),
+        }
+    }
+
+    /// Points at the line of the settings that an error comes from.
+    fn fault(&self, error: &StartError) -> Option<Diagnostic> {
         let settings = &self.loaded.settings;
-        let (code, span, help): (_, Span, _) = match &error {
+        let (code, span, help): (_, Span, _) = match error {
             StartError::Listen { address, source } => {
                 let span = listener_span(settings, *address);
                 let help = match source.kind() {
@@ -114,11 +141,11 @@ impl Deployment {
                 "see the cause; `reeve up` starts only with a certificate that clients can accept",
             ),
             StartError::Upstream(cause) => ("settings::upstream", upstream_span(settings, cause), "see the cause"),
-            _ => return error.into(),
+            _ => return None,
         };
         let fault = Diagnostic::error(code, error.to_string());
         let fault = if span.is_empty() { fault } else { fault.at(span, "set here") };
-        self.loaded.refuse(fault.help(help)).into()
+        Some(fault.help(help))
     }
 
     /// The file that clients need in order to trust a local authority, if there is one.

@@ -47,10 +47,16 @@ pub(crate) fn report(error: &anyhow::Error, screen: &Screen) -> ExitCode {
     ExitCode::CouldNotJudge
 }
 
+/// The text that was refused, if that is what the error comes to, under whatever context and advice.
+fn refused(error: &anyhow::Error) -> Option<&Refused> {
+    let below = || error.downcast_ref::<Advised>().and_then(|advised| refused(&advised.error));
+    error.downcast_ref().or_else(below)
+}
+
 /// All that there is to say of an error, in lines.
 pub(crate) fn explain(error: &anyhow::Error, width: usize) -> String {
     let mut lines = Vec::new();
-    if let Some(refused) = error.downcast_ref::<Refused>() {
+    if let Some(refused) = refused(error) {
         lines.push(text::report(&refused.source, &refused.faults, width).trim_end().to_owned());
         // What was added above it (`cannot reload`) is the sentence to end on.
     }

@@ -27,7 +27,7 @@ pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
 pub(crate) struct Settings {
     /// The policy file. What it does not know is not checked here.
     pub(crate) policy: Located<PathBuf>,
-    /// The folder for the local certificate authority, the control socket and the process number.
+    /// The folder for the local certificate authority and the control socket.
     pub(crate) data: Located<PathBuf>,
     /// Where clients come in.
     pub(crate) listen: Listen,
@@ -86,7 +86,7 @@ pub(crate) struct Upstream {
 }
 
 /// Where the access log goes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Standard output, one JSON object a line.
     Stdout,

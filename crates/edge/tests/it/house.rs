@@ -87,8 +87,8 @@ impl House {
         Self { gateway: Some(gateway), settings, folder, log, writer: Some(writer) }
     }
 
-    pub(crate) fn gateway(&mut self) -> &mut Gateway {
-        self.gateway.as_mut().unwrap()
+    pub(crate) fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().unwrap()
     }
 
     pub(crate) fn https(&self) -> SocketAddr {

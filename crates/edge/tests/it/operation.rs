@@ -28,28 +28,28 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn a_reload_takes_effect_on_the_next_request_of_an_open_connection() {
-    let mut house = House::before(Application::answering(OK).address);
+    let house = House::before(Application::answering(OK).address);
     let mut client = house.client();
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(client.read_until("\r\n\r\nok").contains("x-frame-options"));
     let mut controls = demo_controls();
     controls.release(&Control::HdrFrame(HdrFrame::default()));
     let settings = house.settings.clone();
-    house.gateway().reload(settings, &controls).unwrap();
+    house.gateway().reload(&settings, &controls).unwrap();
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(!client.read_until("\r\n\r\nok").contains("x-frame-options"));
 }
 
 #[test]
 fn a_reload_that_fails_leaves_everything_as_it_was() {
-    let mut house = House::before(Application::answering(OK).address);
+    let house = House::before(Application::answering(OK).address);
     let mut settings = house.settings.clone();
     settings.certificate = Certificate::Files { chain: "/nowhere.pem".into(), key: "/nowhere.key".into() };
-    let error = house.gateway().reload(settings, &demo_controls()).unwrap_err();
+    let error = house.gateway().reload(&settings, &demo_controls()).unwrap_err();
     assert!(matches!(error, StartError::Certificate(_)), "{error}");
     let closed = with_control(&Control::TlsHttpsOnly(TlsHttpsOnly { http: PlainHttp::Closed }));
     let settings = house.settings.clone();
-    let error = house.gateway().reload(settings, &closed).unwrap_err();
+    let error = house.gateway().reload(&settings, &closed).unwrap_err();
     assert!(matches!(error, StartError::PlainListener(_)), "{error}");
     assert!(house.get("/").starts_with("HTTP/1.1 200 OK"));
 }

@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests stand outside of `#[test]` functions")]
 
+mod difference;
 mod reference;

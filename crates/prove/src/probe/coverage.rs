@@ -20,7 +20,7 @@ pub(crate) fn section<'r>(control: &CoverageSection, others: impl Iterator<Item 
         let cause = Cause::EmptyPopulation(format!("no clause of section `{name}` applies"));
         return Finding { seen: cause.to_string(), verdict: Verdict::Unknown { cause }, observations };
     }
-    let seen = format!("of {} clauses the worst is `{clause}`: {worst}", others.len());
+    let seen = format!("the worst of {} is `{clause}`: {worst}", others.len());
     Finding { verdict: (*worst).clone(), seen, observations }
 }
 

@@ -52,7 +52,10 @@ impl Probe for DiscloseContact {
                 let words = |verb: &str| format!("the file {verb} the {what} `{wanted}`");
                 notes.either(if found { Ok(words("states")) } else { Err(words("does not state")) });
             }
-            Ok(Kept::with(twin, format!("{}, {}, at {} stand in {PATH}", self.name.as_str(), self.role.as_str(), mail)))
+            Ok(Kept::with(
+                twin,
+                format!("{}, {}, {} stand in {PATH}", self.name.as_str(), self.role.as_str(), self.mail.as_str()),
+            ))
         })
     }
 }

@@ -37,7 +37,7 @@ impl Probe for ErrorPage {
             }
             let servers = match provoked.server_errors {
                 0 => String::from("none a server error: those cannot be provoked from outside"),
-                count => format!("{count} of them server errors"),
+                count => format!("{count} of them a server's"),
             };
             Ok(Kept::with(twin, format!("{} errors provoked, {servers}; they give nothing away", provoked.errors)))
         })

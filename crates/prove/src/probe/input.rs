@@ -186,16 +186,25 @@ impl Probe for InputMethods {
     fn plan(&self, _target: &Target) -> Sends {
         let methods: Vec<&str> = unlisted(self).collect();
         let count = u32::try_from(methods.len()).unwrap_or(u32::MAX);
-        Sends::requests(count.saturating_add(2), format!("one request each with {}, and a GET", methods.join(", ")))
+        Sends::requests(
+            count.saturating_add(2),
+            format!("one request each with {}, those that write to an invented path, and a GET", methods.join(", ")),
+        )
     }
 
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
         Box::pin(async move {
             let twin = site.serves(notes).await?;
             let mut refused = Vec::new();
+            let invented = site.invented_path()?;
             for method in unlisted(self) {
                 let authority = site.target().authority();
-                let target = if method == "CONNECT" { "reeve-probe.invalid:443" } else { "/" };
+                let target = match method {
+                    "CONNECT" => "reeve-probe.invalid:443",
+                    // On a site that serves the method after all, nothing must come of trying it.
+                    "POST" | "PUT" | "PATCH" | "DELETE" => &invented,
+                    _ => "/",
+                };
                 let head = Head::new(method, target, &authority, site.user_agent());
                 let met = site.elsewhere()?.send_raw(&head.bytes(), Until::Answers(1)).await?;
                 match (met.status(), met.end) {

@@ -139,7 +139,7 @@ async fn judge(site: &Site, notes: &mut Notes, contrast: &Contrast<'_>) -> Resul
     let accepted = accepted.ok_or_else(|| Cause::Unexpected(String::from("no allowed suite is accepted either")))?;
     let twin = Twin::seen(notes, format!("accepted: {accepted}"));
     still_accepts(site, Version::Tls12).await?;
-    Ok(Kept::with(twin, format!("none of {tried} {} is accepted; {accepted} is", contrast.what)))
+    Ok(Kept::with(twin, format!("none of {tried} {} is accepted; {accepted} is accepted", contrast.what)))
 }
 
 /// Offers these suites, takes the accepted one away, and offers the rest, until none is accepted.

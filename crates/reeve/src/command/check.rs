@@ -12,6 +12,7 @@ use reeve_base::{Clock, Diagnostic, Source, SystemClock};
 use reeve_policy::Policy;
 
 use crate::cli::ConfigArgs;
+use crate::deployment::Deployment;
 use crate::diagnostics;
 use crate::exit::ExitCode;
 use crate::input::{self, Input};
@@ -125,12 +126,18 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> anyhow::Result<ExitCode>
 
 /// The settings of this folder, and the policy that they name.
 fn deployment(config: &Path, today: Date) -> Vec<Checked> {
-    let settings = check(config, today);
+    let mut settings = check(config, today);
     let policy = match &settings.outcome {
         Outcome::Judged(judged) => named_policy(config, &judged.source),
         Outcome::Unreadable(_) => None,
     };
     let policy = policy.map(|path| check(&path, today));
+    // Each may be without fault, and the two together not.
+    if let Outcome::Judged(judged) = &mut settings.outcome
+        && let Ok(deployment) = Deployment::read(config, &SystemClock::new())
+    {
+        judged.faults.extend(deployment.verify(&SystemClock::new()));
+    }
     [Some(settings), policy].into_iter().flatten().collect()
 }
 

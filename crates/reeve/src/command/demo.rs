@@ -58,11 +58,11 @@ async fn show(args: &DemoArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         paint(STRONG, "An order desk, careless as applications are, and Reeve in front of it")
     ));
     screen.talk(format_args!(
-        "{} clauses from policies/demo.toml are enforced at https://{}; the application itself is at http://{}",
+        "{} clauses from policies/demo.toml are enforced at https://{}",
         demo.policy.clauses.len(),
         demo.https,
-        demo.application.address,
     ));
+    screen.talk(format_args!("the application itself is at http://{}", demo.application.address));
     screen.talk("");
     traffic::send(&demo, screen).await;
 

@@ -144,9 +144,14 @@ pub(crate) async fn judge(policy: &Policy, target: &Target, options: &Options, s
 /// What is judged, and by what.
 async fn subject(args: &ProveArgs, clock: &SystemClock) -> anyhow::Result<(Policy, Target)> {
     let Some(url) = &args.target else {
-        let deployment = Deployment::read(&args.config.config, clock)
-            .context("no deployment to judge")
-            .hint("`reeve prove --target URL --policy FILE` judges a site without one")?;
+        let config = &args.config.config;
+        let read = Deployment::read(config, clock);
+        let deployment = if config.exists() {
+            read?
+        } else {
+            read.context("no deployment to judge")
+                .hint("`reeve prove --target URL --policy FILE` judges a site without one")?
+        };
         let target = own_target(&deployment)?;
         let policy = match &args.policy {
             Some(path) => read_policy(path, clock)?,

@@ -11,8 +11,9 @@ use crate::settings;
 
 /// Make a running gateway read its settings and policy again
 ///
-/// Both take effect together, on the next request of every connection. If either has a fault, it is shown here, the
-/// gateway goes on with what it had, and the exit code is 1.
+/// Both take effect together, on the next request of every connection; what the certificate is and how large a head may
+/// be, on the next connection. If either has a fault, it is shown here, the gateway goes on with what it had, and the
+/// exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReloadArgs {

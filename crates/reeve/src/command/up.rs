@@ -43,9 +43,9 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let socket = Socket::open(&deployment.loaded.settings.data.value)?;
-        let (mut gateway, writer) = deployment.start(&clock)?;
+        let (gateway, writer) = deployment.start(&clock)?;
         greet(&deployment, &gateway, screen);
-        until_stopped(args, &mut gateway, &socket, &clock, screen).await?;
+        until_stopped(args, &deployment, &gateway, &socket, &clock, screen).await?;
         screen.talk("stopping: open requests may end");
         drop(socket);
         gateway.stop().context("the gateway did not end well")?;
@@ -82,7 +82,8 @@ fn greet(deployment: &Deployment, gateway: &Gateway, screen: &Screen) {
 
 async fn until_stopped(
     args: &UpArgs,
-    gateway: &mut Gateway,
+    started: &Deployment,
+    gateway: &Gateway,
     socket: &Socket,
     clock: &SystemClock,
     screen: &Screen,
@@ -95,10 +96,10 @@ async fn until_stopped(
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
             _ = hang_up.recv() => {
-                reload(args, gateway, clock, screen);
+                reload(args, started, gateway, clock, screen);
             }
             (deployment::Request::Reload, conversation) = socket.next() => {
-                let reply = reload(args, gateway, clock, screen);
+                let reply = reload(args, started, gateway, clock, screen);
                 conversation.reply(&reply).await;
             }
         }
@@ -106,20 +107,24 @@ async fn until_stopped(
 }
 
 /// Reads everything again. Whatever is wrong with it is shown here and told to whoever asked.
-fn reload(args: &UpArgs, gateway: &mut Gateway, clock: &SystemClock, screen: &Screen) -> deployment::Reply {
+fn reload(
+    args: &UpArgs,
+    started: &Deployment,
+    gateway: &Gateway,
+    clock: &SystemClock,
+    screen: &Screen,
+) -> deployment::Reply {
     let outcome = Deployment::read(&args.config.config, clock).and_then(|deployment| {
-        let reload = deployment.reload(gateway)?;
-        Ok((deployment, reload))
+        let mut later = deployment.reload(gateway)?.after_restart;
+        later.extend(deployment.fixed_since(started));
+        Ok((deployment, later))
     });
     match outcome {
-        Ok((deployment, reload)) => {
+        Ok((deployment, later)) => {
             deployment::show_warnings(&deployment.warnings, screen);
             let mut text = format!("reloaded: {} {}", deployment.policy.title, deployment.policy.version);
-            if !reload.after_restart.is_empty() {
-                text += &format!(
-                    "; `[{}]` changed and takes effect at the next start",
-                    reload.after_restart.join("]`, `[")
-                );
+            if !later.is_empty() {
+                text += &format!("; changed and in effect only from the next start: {}", later.join(", "));
             }
             screen.talk(&text);
             deployment::Reply { done: true, text }

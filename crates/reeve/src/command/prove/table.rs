@@ -22,6 +22,7 @@ pub(crate) enum Rows {
 pub(crate) fn show(report: &Report, rows: Rows, screen: &Screen) -> Result<(), ScreenError> {
     let listed: Vec<_> = report.rows.iter().filter(|row| rows == Rows::All || row.judged()).collect();
     if !listed.is_empty() {
+        screen.talk("");
         let header = ["verdict", "clause", "what was seen", "when"].map(str::to_owned);
         screen.data(screen.table(Some(header), listed.iter().map(|row| cells(row))))?;
         screen.data("")?;
