@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -65,6 +65,8 @@ fn prepare(parts: &mut Parts, authority: &Authority, client: &Client) -> Result<
     remove_hop_by_hop(&mut parts.headers);
     // What the client says of proxies before it is not believed: anybody can write these.
     parts.headers.remove(FORWARDED);
+    // Met already: whoever waits for permission gets it from the gateway when the body is wanted.
+    parts.headers.remove(EXPECT);
     for name in UNTRUSTED {
         parts.headers.remove(name);
     }

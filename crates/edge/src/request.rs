@@ -159,17 +159,19 @@ fn check_sizes(parts: &Parts, rules: &Rules) -> Result<(), Refusal> {
 /// The site asked for: the target's authority or Host, which must agree where there are both (RFC 9113 section 8.3.1).
 fn authority(parts: &Parts) -> Result<Authority, Refusal> {
     let host = parts.headers.get(HOST).map(|host| Authority::try_from(host.as_bytes()));
-    match (parts.uri.authority(), host) {
+    let authority = match (parts.uri.authority(), host) {
         (Some(target), Some(Ok(host))) if *target != host => {
-            Err(Refusal::Malformed("the request target names another host than Host"))
+            return Err(Refusal::Malformed("the request target names another host than Host"));
         }
-        (_, Some(Ok(host))) => Ok(host),
-        (Some(target), None) => Ok(target.clone()),
-        (_, Some(Err(_))) => Err(Refusal::Malformed("a Host that is no host")),
-        // HTTP/1.0 need not name a site; the application sees an empty one.
-        (None, None) if parts.version <= Version::HTTP_10 => Ok(Authority::from_static("localhost")),
-        (None, None) => Err(Refusal::Malformed("no Host")),
-    }
+        (_, Some(Ok(host))) => host,
+        (Some(target), None) => target.clone(),
+        (_, Some(Err(_))) => return Err(Refusal::Malformed("a Host that is no host")),
+        // HTTP/1.0 need not name a site.
+        (None, None) if parts.version <= Version::HTTP_10 => Authority::from_static("localhost"),
+        (None, None) => return Err(Refusal::Malformed("no Host")),
+    };
+    // A user name there fools whoever takes the part in front of the `@` for the site.
+    if authority.as_str().contains('@') { Err(Refusal::Malformed("a user name in the host")) } else { Ok(authority) }
 }
 
 /// What `: ` and CR LF would take in HTTP/1.

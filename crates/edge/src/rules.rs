@@ -1,5 +1,6 @@
 //! The policy's controls, turned once into what each request is held to.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{
@@ -7,6 +8,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderValue, Method};
+use percent_encoding::percent_decode_str;
 use reeve_base::Period;
 use reeve_policy::catalogue::{
     Controls, DiscloseContact, DiscloseSecurityTxt, Framing, OriginPolicy, PlainHttp, Replaced,
@@ -105,12 +107,38 @@ impl Rules {
         controls.tls_https_only.as_ref().is_some_and(|only| only.http == PlainHttp::Closed)
     }
 
-    /// Whether `path` is one that is never served: it, or anything below it.
+    /// Whether `path` is one that is never served: it, or anything below it, in whatever way it is spelled.
     pub(crate) fn hides(&self, path: &str) -> bool {
+        if self.hidden_paths.is_empty() {
+            return false;
+        }
+        let path = plainly(path);
         self.hidden_paths.iter().any(|hidden| {
             path.strip_prefix(hidden.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     }
+}
+
+/// The path as an application may come to read it: percent-encoding resolved, parameters of segments cut off, empty and
+/// dot segments gone (RFC 3986 sections 5.2.4 and 6.2.2). Used to compare, never to forward.
+fn plainly(path: &str) -> Cow<'_, str> {
+    let spelled_out =
+        path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) || path.contains("//") || path.contains("/.");
+    if !spelled_out {
+        return Cow::Borrowed(path);
+    }
+    let decoded = percent_decode_str(path).decode_utf8_lossy().replace('\\', "/");
+    let mut segments = Vec::new();
+    for segment in decoded.split('/') {
+        match segment.split(';').next().unwrap_or_default() {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            name => segments.push(name),
+        }
+    }
+    Cow::Owned(format!("/{}", segments.join("/")))
 }
 
 fn bytes(size: reeve_base::Size) -> usize {
@@ -251,8 +279,21 @@ mod tests {
         let mut controls = Controls::default();
         controls.demand(&Control::ErrorNoDebug(ErrorNoDebug::default()));
         let rules = Rules::new(&controls).unwrap();
-        for (path, hidden) in [("/debug", true), ("/debug/vars", true), ("/debugger", false), ("/", false)] {
-            assert_eq!(rules.hides(path), hidden, "{path}");
+        for path in [
+            "/debug",
+            "/debug/vars",
+            "//debug",
+            "/./debug",
+            "/a/../debug/",
+            "/%64ebug",
+            "/debug;a=b/vars",
+            "/.%65nv",
+            "\\debug",
+        ] {
+            assert!(rules.hides(path), "{path}");
+        }
+        for path in ["/debugger", "/", "/a/debug", "/%zz", "/.well-known/security.txt", "/.."] {
+            assert!(!rules.hides(path), "{path}");
         }
     }
 

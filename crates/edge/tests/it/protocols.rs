@@ -60,6 +60,8 @@ fn http2_requests_share_a_connection_and_are_held_to_the_same_limits() {
         let mut other = request("/");
         other.headers_mut().insert("host", "elsewhere".parse().unwrap());
         assert_eq!(sender.send_request(other).await.unwrap().status(), StatusCode::BAD_REQUEST);
+        let user = Request::get("https://localhost@evil.example/").body(String::new()).unwrap();
+        assert_eq!(sender.send_request(user).await.unwrap().status(), StatusCode::BAD_REQUEST);
     });
 }
 
