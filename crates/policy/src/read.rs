@@ -259,6 +259,11 @@ fn read_clause(
         }
         (None, None) => None,
     };
+    if let (None, Some(text), Some(value)) = (&hold, &text, text_value) {
+        // The parameters are not known, but a number that comes from none of them is one in any case.
+        let place = TextPlace::find(text, value, source);
+        place.point(sentence::number_faults(text, &names, place.start)).for_each(|fault| faults.push(fault));
+    }
     let clause = (|| {
         let (hold, text, value) = (hold?, text?, text_value?);
         let sentence = read_sentence(&text, value, &hold, &names, source, faults)?;
@@ -376,15 +381,42 @@ fn read_sentence(
             .map(|(name, english, _)| Filling { name: name.clone(), english: english.clone() })
             .collect(),
     };
-    // The value's span holds its quotes: the text begins after the first of them, or after three.
-    let written = source.text.get(value.span.clone()).unwrap_or_default();
-    let start = value.span.start + written.find(template).unwrap_or(1);
-    match sentence::fill(template, &fillings, names, start) {
+    let place = TextPlace::find(template, value, source);
+    match sentence::fill(template, &fillings, names, place.start) {
         Ok(sentence) => Some(sentence),
         Err(found) => {
-            found.into_iter().for_each(|fault| faults.push(fault));
+            place.point(found).for_each(|fault| faults.push(fault));
             None
         }
+    }
+}
+
+/// Where a clause's text stands in the source, so that faults can point into it.
+struct TextPlace {
+    /// The offset of its first byte.
+    start: usize,
+    /// The whole value, where the source spells the text with escapes and no offset inside it means anything.
+    whole: Option<Span>,
+}
+
+impl TextPlace {
+    fn find(text: &str, value: &Value, source: &Source) -> Self {
+        let written = source.text.get(value.span.clone()).unwrap_or_default();
+        match written.find(text) {
+            Some(at) => Self { start: value.span.start + at, whole: None },
+            None => Self { start: 0, whole: Some(value.span.clone()) },
+        }
+    }
+
+    /// Makes faults point where they can.
+    fn point(&self, faults: Vec<Diagnostic>) -> impl Iterator<Item = Diagnostic> {
+        let whole = self.whole.clone();
+        faults.into_iter().map(move |mut fault| {
+            if let Some(whole) = &whole {
+                fault.labels.iter_mut().for_each(|label| label.span = whole.clone());
+            }
+            fault
+        })
     }
 }
 

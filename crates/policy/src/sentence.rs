@@ -15,8 +15,7 @@ pub(crate) struct Filling {
 
 /// Fills the placeholders of `template`.
 ///
-/// Offsets in the faults are those of the template plus `start`, where its text begins in the source. That is exact
-/// for strings without escapes, which is how sentences are written.
+/// Offsets in the faults are those of the template plus `start`, where its text begins in the source.
 pub(crate) fn fill(
     template: &str,
     fillings: &[Filling],
@@ -41,8 +40,14 @@ pub(crate) fn fill(
         faults
             .push(fault.at(at + start..at + start + 1, "this one").help("write `{parameter}`, or leave the brace out"));
     }
-    faults.extend(bare_numbers(template, names).into_iter().map(|(range, number)| bare_number(&range, number, start)));
+    faults.extend(number_faults(template, names, start));
     if faults.is_empty() { Ok(sentence) } else { Err(faults) }
+}
+
+/// The numbers of `template` that come from no parameter. Needs no knowledge of the parameters, so that it can be told
+/// even of a clause whose control is not known.
+pub(crate) fn number_faults(template: &str, names: &[String], start: usize) -> Vec<Diagnostic> {
+    bare_numbers(template, names).into_iter().map(|(range, number)| bare_number(&range, number, start)).collect()
 }
 
 fn shift(range: &Range<usize>, by: usize) -> Range<usize> {
