@@ -1,6 +1,6 @@
 //! The gateway: what stands between the network and the company's application, set to what the policy promises.
 //!
-//! A request walks through typed stages, each made in one place: [`request`]'s `Parsed`, `Admitted` and `Allowed`. Only
+//! A request walks through typed stages, each made in one place (`request.rs`): `Parsed`, `Admitted` and `Allowed`. Only
 //! an `Allowed` request can be forwarded, and forwarding consumes it. An error inside a stage refuses the request.
 //!
 //! Invariants: a head reaches the HTTP parser only after `guard` found that it can be read in one way; a control that

@@ -41,7 +41,7 @@ pub(crate) struct ProveArgs {
     #[command(flatten)]
     config: ConfigArgs,
 
-    /// A site to judge, such as https://example.com: only with the consent of whoever runs it
+    /// A site to judge, such as `https://example.com`: only with the consent of whoever runs it
     #[arg(long, value_name = "URL", requires = "policy")]
     target: Option<String>,
 
