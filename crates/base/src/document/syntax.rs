@@ -12,7 +12,12 @@ pub(super) fn faults(text: &str, errors: &[toml::de::Error]) -> Vec<Diagnostic> 
     let mut faults = Vec::new();
     let mut seen_until = 0;
     for (span, message) in errors.into_iter().take(ERRORS_MAX) {
-        if span.start < seen_until {
+        // At the end of the text, everything that was left open is missed at one place.
+        let again = faults
+            .last()
+            .and_then(|fault: &Diagnostic| fault.labels.first())
+            .is_some_and(|label| label.span.start == span.start);
+        if span.start < seen_until || again {
             continue;
         }
         let twice = message == "duplicate key";

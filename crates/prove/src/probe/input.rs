@@ -131,7 +131,10 @@ impl Trial<'_> {
         let past = if whole { post.clone().with_body(limit + 1) } else { post.clone().announcing(limit + 1) };
         let met = self.send(&past).await?;
         if closed_door && met.status() == Some(usual) {
-            self.notes.saw(format!("no POST is taken at all ({usual}), of whatever size"));
+            // Whoever takes no body shows no limit: saying `kept` of it would be a guess.
+            let cause =
+                format!("POST to / is answered with {usual} whatever its size, so the limit of bodies cannot be seen");
+            return Err(Cause::Denied(cause));
         } else {
             let found = refused("a body", &met, &[413])?;
             self.notes.either(found);

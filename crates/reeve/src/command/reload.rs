@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ReloadArgs, screen: &Screen) -> anyhow::Result<ExitCode
     let reply = deployment::ask(&loaded.settings.data.value, Request::Reload)
         .hint("start one with `reeve up`, or name the settings of the one that runs with --config")?;
     if reply.done {
-        screen.data(reply.text)?;
+        screen.talk(reply.text);
         return Ok(ExitCode::Holds);
     }
     screen.complain(reply.text.trim_end());

@@ -59,6 +59,8 @@ pub(crate) enum ControlError {
 pub(crate) struct Socket {
     path: PathBuf,
     listener: UnixListener,
+    /// Held for as long as the gateway runs; the system lets go of it however the process ends.
+    _lock: fs::File,
 }
 
 fn path(folder: &Path) -> PathBuf {
@@ -71,10 +73,14 @@ impl Socket {
         let path = path(folder);
         let talk = |source| ControlError::Talk { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(talk)?;
-        if UnixStream::connect(&path).is_ok() {
-            return Err(ControlError::Running { folder: folder.to_owned() });
+        let lock =
+            fs::OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(talk)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(ControlError::Running { folder: folder.to_owned() }),
+            Err(fs::TryLockError::Error(error)) => return Err(talk(error)),
         }
-        // Nobody answers, so whoever left the file has died.
+        // The lock is ours, so whoever left a socket behind has died.
         if let Err(error) = fs::remove_file(&path)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -82,7 +88,7 @@ impl Socket {
         }
         let listener = UnixListener::bind(&path).map_err(talk)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(talk)?;
-        Ok(Self { path, listener })
+        Ok(Self { path, listener, _lock: lock })
     }
 
     /// Waits for a question and hands it over with the stream to answer on. Nonsense and silence are dropped.

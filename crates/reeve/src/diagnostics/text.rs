@@ -3,6 +3,8 @@
 //! The text is foreign: a policy under review may come from a stranger. What a terminal would obey (escape sequences,
 //! a bare carriage return, marks that turn the reading direction, CVE-2021-42574) is shown as a replacement instead.
 
+mod clip;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,10 +17,19 @@ pub(crate) fn report(source: &Source, faults: &[Diagnostic], width: usize) -> St
         .with_width(width)
         .with_links(false)
         .without_syntax_highlighting();
-    let code = NamedSource::new(harmless(&source.name), harmless(&source.text).into_owned());
+    let text = harmless(&source.text);
+    let whole = NamedSource::new(harmless(&source.name), text.clone().into_owned());
+    let long = clip::has_long_line(&text);
     let mut drawn = String::new();
     for fault in faults {
-        let report = Report { fault, code: &code, message: message(source, fault) };
+        let message = message(source, fault);
+        let clipped = long.then(|| clip::clipped(&text, fault));
+        let code = clipped.as_ref().map(|clipped| NamedSource::new(harmless(&source.name), clipped.text.clone()));
+        let report = Report {
+            fault: clipped.as_ref().map_or(fault, |clipped| &clipped.fault),
+            code: code.as_ref().unwrap_or(&whole),
+            message,
+        };
         // Writing to a string cannot fail, and the spans are those of this text.
         let _ = handler.render_report(&mut drawn, &report);
         drawn.push('\n');

@@ -102,7 +102,8 @@ fn a_changed_policy_takes_effect_on_reload_and_a_broken_one_does_not() {
     edit(&policy, "max_age = \"365d\"", "max_age = \"700d\"");
     assert_eq!(up.verdict("hsts"), "broken");
     let reload = up.run(&["reload"]);
-    assert_eq!((reload.code, reload.stderr.as_str()), (0, ""), "{}", reload.stdout);
+    assert_eq!((reload.code, reload.stdout.as_str()), (0, ""), "{}", reload.stderr);
+    assert!(reload.stderr.starts_with("reloaded: "), "{}", reload.stderr);
     assert_eq!(up.verdict("hsts"), "kept");
 
     edit(&policy, "max_age = \"700d\"", "max_age = \"a while\"");
