@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, EXPECT, FORWARDED, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -15,11 +15,25 @@ use hyper_util::rt::TokioIo;
 use crate::body::{AnswerBody, Breach, RequestBody, Rooms};
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client};
-use crate::response::remove_hop_by_hop;
+use crate::response::{is_hop_by_hop, remove_fields};
 use crate::rules::Rules;
 use crate::upstream::{Answer, Pool, UpstreamError};
 
+/// A request as the application will see it.
+struct Outbound {
+    request: Request<RequestBody>,
+    /// Why its body broke off, if it does.
+    breach: Breach,
+    /// Its body does not state its length.
+    unstated: bool,
+    /// It asks to change the protocol, and may.
+    upgrade: Option<OnUpgrade>,
+}
+
 /// Sends the request on and brings the answer back.
+///
+/// What is rare is boxed: the state of this future is moved and cleared for each request, so it has room only for what
+/// each request needs.
 pub(crate) async fn forward(
     allowed: Allowed,
     client: &Client,
@@ -27,27 +41,37 @@ pub(crate) async fn forward(
     pool: &Rc<Pool>,
     rooms: &Rooms,
 ) -> Result<Response<AnswerBody>, Refusal> {
+    let Outbound { mut request, breach, unstated, upgrade } = outbound(allowed, client, rules)?;
+    if unstated {
+        let ahead = Box::pin(read_ahead(request, rooms)).await;
+        request = ahead.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
+    }
+    let outcome = match upgrade {
+        Some(on_upgrade) => Box::pin(change_protocol(request, on_upgrade, client, pool)).await,
+        None => pool.send(request).await.map(|answer| bring_back(answer, pool)),
+    };
+    outcome.map_err(|error| refusal(error, &breach, client))
+}
+
+fn outbound(allowed: Allowed, client: &Client, rules: &Rules) -> Result<Outbound, Refusal> {
     let (mut parts, incoming, authority, _decision, _subject) = allowed.into_parts();
     let breach = Breach::default();
     let body = RequestBody::new(incoming, rules.body_bytes_max, STALL_MAX, Rc::clone(&breach));
     let unstated = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
-    let body = if unstated {
-        body.read_ahead(rooms).await.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?
-    } else {
-        body
-    };
-    let upgrade = upgrade_asked_for(&parts);
+    let protocol = upgrade_asked_for(&parts);
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();
     prepare(&mut parts, &authority, client)?;
-    let outcome = match (upgrade, on_upgrade) {
-        (Some(protocol), Some(on_upgrade)) => {
-            parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            parts.headers.insert(UPGRADE, protocol);
-            change_protocol(Request::from_parts(parts, body), on_upgrade, client, pool).await
-        }
-        _ => pool.send(Request::from_parts(parts, body)).await.map(|answer| bring_back(answer, pool)),
-    };
-    outcome.map_err(|error| refusal(error, &breach, client))
+    let upgrade = protocol.zip(on_upgrade).map(|(protocol, on_upgrade)| {
+        parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        parts.headers.insert(UPGRADE, protocol);
+        on_upgrade
+    });
+    Ok(Outbound { request: Request::from_parts(parts, body), breach, unstated, upgrade })
+}
+
+async fn read_ahead(request: Request<RequestBody>, rooms: &Rooms) -> Result<Request<RequestBody>, Refusal> {
+    let (parts, body) = request.into_parts();
+    Ok(Request::from_parts(parts, body.read_ahead(rooms).await?))
 }
 
 /// The protocol that an HTTP/1.1 request asks to change to (RFC 9110 section 7.8). Only WebSocket is served (RFC 6455):
@@ -62,19 +86,17 @@ fn upgrade_asked_for(parts: &Parts) -> Option<HeaderValue> {
 
 /// Turns the head into what the application should see: its own site and path, and who asks.
 fn prepare(parts: &mut Parts, authority: &Authority, client: &Client) -> Result<(), Refusal> {
-    remove_hop_by_hop(&mut parts.headers);
-    // What the client says of proxies before it is not believed: anybody can write these.
-    parts.headers.remove(FORWARDED);
-    // Met already: whoever waits for permission gets it from the gateway when the body is wanted.
-    parts.headers.remove(EXPECT);
-    for name in UNTRUSTED {
-        parts.headers.remove(name);
-    }
-    let fault = |error: http::Error| Refusal::Fault(error.to_string());
-    let host = HeaderValue::from_str(authority.as_str()).map_err(|error| fault(error.into()))?;
+    // Expect was met already: whoever waits for permission gets it from the gateway when the body is wanted.
+    remove_fields(&mut parts.headers, |name| is_hop_by_hop(name) || is_untrusted(name) || *name == EXPECT);
+    // Where there is a Host it says what the authority says: that was read from it, or compared with it.
+    let host = match parts.headers.get(HOST) {
+        Some(host) => host.clone(),
+        None => HeaderValue::from_str(authority.as_str()).map_err(|error| Refusal::Fault(error.to_string()))?,
+    };
     parts.headers.insert(X_FORWARDED_FOR, client.header.clone());
     parts.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(client.transport.scheme()));
     parts.headers.insert(X_FORWARDED_HOST, host.clone());
+    // Even where there is one: more than one, which a lenient policy lets pass, become the one that was judged.
     parts.headers.insert(HOST, host);
     if parts.uri.authority().is_some() {
         let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -84,9 +106,18 @@ fn prepare(parts: &mut Parts, authority: &Authority, client: &Client) -> Result<
     Ok(())
 }
 
+/// What the client says of proxies before it is not believed, because anybody can write these. Those that the gateway
+/// sets itself need not be named here.
+fn is_untrusted(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "forwarded" | "x-forwarded-port" | "x-forwarded-server" | "x-real-ip" | "x-client-ip" | "true-client-ip"
+    )
+}
+
 fn bring_back(answer: Answer, pool: &Pool) -> Response<AnswerBody> {
     let (mut parts, incoming) = answer.response.into_parts();
-    remove_hop_by_hop(&mut parts.headers);
+    remove_fields(&mut parts.headers, is_hop_by_hop);
     // The version is the client's connection's business, not the upstream's.
     parts.version = Version::HTTP_11;
     Response::from_parts(parts, AnswerBody::upstream(incoming, answer.lease, pool.answer_max()))
@@ -136,9 +167,6 @@ fn cause(error: &hyper::Error) -> Cow<'static, str> {
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-/// Further names under which proxies tell where a request came from.
-const UNTRUSTED: [&str; 5] = ["x-forwarded-port", "x-forwarded-server", "x-real-ip", "x-client-ip", "true-client-ip"];
 
 /// How long a client may leave its body unfinished without sending anything.
 const STALL_MAX: Duration = Duration::from_secs(30);

@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{
-    CONNECTION, Entry, HeaderName, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, Entry, HeaderName, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reeve_policy::catalogue::Replaced;
 
@@ -14,9 +12,11 @@ use crate::rules::AnswerRules;
 impl AnswerRules {
     /// Dresses an answer. Each header that the policy sets is there exactly once, whatever the application sent.
     pub(crate) fn dress(&self, headers: &mut HeaderMap, transport: Transport) {
-        for name in &self.strip {
+        while let Some(name) = headers.keys().find(|name| self.strip.contains(name)).cloned() {
             headers.remove(name);
         }
+        // At most one growth instead of one for each doubling.
+        headers.reserve(self.set.len() + 1);
         for (name, value) in &self.set {
             headers.insert(name, value.clone());
         }
@@ -56,23 +56,35 @@ fn secured(cookie: &[u8]) -> Cow<'_, [u8]> {
     if has { Cow::Borrowed(cookie) } else { Cow::Owned([cookie, b"; Secure"].concat()) }
 }
 
-/// Removes the fields that belong to one connection and not to the message (RFC 9110 section 7.6.1), those that
-/// Connection names among them.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+/// Removes the fields that `unwanted` names, and those that Connection names (RFC 9110 section 7.6.1).
+///
+/// Looks at the names that are there instead of looking up each that might be: a message has ten fields or so, of which
+/// one or none is unwanted, and a lookup by text costs more than all of these comparisons.
+pub(crate) fn remove_fields(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     if let Some(connection) = headers.remove(CONNECTION) {
         let named = connection.to_str().unwrap_or_default().split(',').map(str::trim);
         for name in named.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
             headers.remove(name);
         }
     }
-    for name in [TE, TRANSFER_ENCODING, UPGRADE] {
+    while let Some(name) = headers.keys().find(|name| unwanted(name)).cloned() {
         headers.remove(name);
     }
-    for name in
-        ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "trailer", "http2-settings"]
-    {
-        headers.remove(name);
-    }
+}
+
+/// The fields that belong to one connection and not to the message (RFC 9110 section 7.6.1).
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "te" | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "http2-settings"
+    )
 }
 
 #[cfg(test)]
@@ -94,7 +106,7 @@ mod tests {
         {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        remove_hop_by_hop(&mut headers);
+        remove_fields(&mut headers, is_hop_by_hop);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
     }
 }

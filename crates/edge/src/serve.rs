@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -29,7 +29,7 @@ use crate::gateway::Live;
 use crate::guard::{Guard, Heads};
 use crate::page::{page, prefers_json};
 use crate::refusal::{Refusal, whole_seconds};
-use crate::request::{Client, Parsed, Transport};
+use crate::request::{Allowed, Client, Parsed, Transport};
 use crate::rules::Plain;
 use crate::worker::{LocalExecutor, Phase, Speaks, Worker};
 
@@ -54,7 +54,9 @@ pub(crate) async fn connection(
         Speaks::Tls => {
             let started = worker.ticks();
             let accept = TlsAcceptor::from(Arc::clone(&live.tls)).accept(stream);
-            match tokio::time::timeout(HANDSHAKE_MAX, accept).await {
+            // Before the handshake there is no head, but a client that holds back the one would hold back the other.
+            let patience = HANDSHAKE_MAX.min(live.rules.guard.head_deadline);
+            match tokio::time::timeout(patience, accept).await {
                 Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
                     serve_h2(worker, &live, tls, client).await;
                 }
@@ -167,7 +169,8 @@ fn service(
     let client = Rc::new(client);
     service_fn(move |request| {
         let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
-        async move { Ok(answer(&worker, &client, request).await) }
+        // Boxed: HTTP/2 makes a task of it, and on its way there and back the task is copied half a dozen times.
+        Box::pin(async move { Ok(answer(&worker, &client, request).await) })
     })
 }
 
@@ -196,13 +199,18 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
             let response = refused(&refusal, id, json, h1, &live);
             return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
         }
-        Some(Ok(_)) | None => caught(stages(worker, client, &live, id, request)).await,
+        Some(Ok(_)) | None => caught(pin!(stages(worker, client, &live, id, request))).await,
     };
     match outcome {
         Ok(response) if live.rules.answers.replaces(response.status()) => {
             let refusal = Refusal::UpstreamError(response.status());
+            // When to come back is the application's to say, and gives nothing away.
+            let retry_after = response.headers().get(RETRY_AFTER).cloned();
             tokio::task::spawn_local(response.into_body().read_out());
-            let response = refused(&refusal, id, json, h1, &live);
+            let mut response = refused(&refusal, id, json, h1, &live);
+            if let Some(retry_after) = retry_after {
+                response.headers_mut().insert(RETRY_AFTER, retry_after);
+            }
             finish(worker, client, &live, &record, Some((&refusal, None)), response, open)
         }
         Ok(response) => finish(worker, client, &live, &record, None, response, open),
@@ -224,21 +232,42 @@ async fn stages(
     id: EventId,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refusal> {
+    match judge(worker, client, live, id, request)? {
+        Judged::Answered(response) => Ok(response),
+        Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await,
+    }
+}
+
+/// What came of the stages that wait for nothing.
+enum Judged {
+    /// The gateway answers by itself.
+    Answered(Response<AnswerBody>),
+    /// The application may answer.
+    Allowed(Allowed),
+}
+
+/// The stages up to the decision. Apart from the one that waits, so that its future holds nothing of theirs.
+fn judge(
+    worker: &Worker,
+    client: &Client,
+    live: &Live,
+    id: EventId,
+    request: Request<Incoming>,
+) -> Result<Judged, Refusal> {
     let parsed = Parsed::read(request, &live.rules)?;
     let admitted = parsed.admit(client, &live.rules, &worker.shared.rates, worker.ticks())?;
     if client.transport == Transport::Plain && live.rules.plain == Plain::Redirect {
-        return redirect(admitted.request(), live.redirect_port);
+        return redirect(admitted.request(), live.redirect_port).map(Judged::Answered);
     }
     if let Some(response) = own_answer(worker, live, admitted.request()) {
-        return Ok(response);
+        return Ok(Judged::Answered(response));
     }
-    let allowed = admitted.decide(&live.rules, DecisionId(id))?;
-    forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await
+    admitted.decide(&live.rules, DecisionId(id)).map(Judged::Allowed)
 }
 
-/// Turns a panic inside a stage into a refusal.
-async fn caught<T>(stages: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    let mut stages = pin!(stages);
+/// Turns a panic inside a stage into a refusal. The stages come pinned: a future that is handed over by value stands
+/// twice in the state of whoever awaits it.
+async fn caught<T>(mut stages: Pin<&mut impl Future<Output = Result<T, Refusal>>>) -> Result<T, Refusal> {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| stages.as_mut().poll(cx))) {
         Ok(poll) => poll,
         Err(_) => Poll::Ready(Err(Refusal::Fault(String::from("a stage panicked")))),
@@ -373,11 +402,12 @@ mod tests {
     #[test]
     fn a_panic_in_a_stage_is_a_refusal_of_that_request() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let outcome: Result<(), _> = runtime.block_on(caught(async {
+        let stage = pin!(async {
             // Not on the first poll: a stage may have waited for something.
             tokio::task::yield_now().await;
             panic!("a stage with a fault")
-        }));
+        });
+        let outcome: Result<(), _> = runtime.block_on(caught(stage));
         let refusal = outcome.unwrap_err();
         assert_eq!((refusal.status(), refusal.closes()), (StatusCode::INTERNAL_SERVER_ERROR, true));
     }

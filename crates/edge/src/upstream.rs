@@ -8,7 +8,7 @@ mod connect;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -100,17 +100,18 @@ impl Lease {
     }
 
     /// Sends the request and waits for the head of the answer, driving the connection meanwhile.
-    async fn exchange(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, hyper::Error> {
-        let mut answer = std::pin::pin!(self.line.sender.send_request(request));
-        let line_connection = &mut self.line.connection;
-        let ended = &mut self.line.ended;
-        poll_fn(|cx| {
-            if !*ended && line_connection.as_mut().poll(cx).is_ready() {
-                *ended = true;
-            }
+    async fn exchange(
+        &mut self,
+        request: Request<RequestBody>,
+        answer_max: Duration,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let mut answer = pin!(self.line.sender.send_request(request));
+        let line = &mut self.line;
+        let exchange = poll_fn(|cx| {
+            line.drive(cx);
             answer.as_mut().poll(cx)
-        })
-        .await
+        });
+        within(answer_max, exchange).await
     }
 }
 
@@ -164,16 +165,28 @@ impl Pool {
     ///
     /// A connection that was unused for a while may have been closed by the application in this very moment. A request
     /// that may be repeated (RFC 9110 section 9.2.2) and has no body is then made once more, over a new connection.
+    ///
+    /// Every other way is boxed: connecting has a large state, and requests that find a connection need not carry it.
     pub(crate) async fn send(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
-        let shared = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
-        if let Some(sender) = shared {
-            return self.within(send_shared(sender, request)).await;
+        if self.shared.borrow().is_some() {
+            return Box::pin(self.send_shared(request)).await;
         }
-        let Some((line, unused)) = self.take() else { return self.send_fresh(request).await };
-        let spare = if unused >= STALE_AFTER { spare(&request) } else { None };
+        let Some((line, unused)) = self.take() else { return Box::pin(self.send_fresh(request)).await };
+        let spare = if unused >= STALE_AFTER { spare(&request).map(Box::new) } else { None };
         match (self.over(line, request).await, spare) {
-            (Err(UpstreamError::Exchange(error)), Some(spare)) if is_stale(&error) => self.send_fresh(spare).await,
+            (Err(UpstreamError::Exchange(error)), Some(spare)) if is_stale(&error) => {
+                Box::pin(self.send_fresh(*spare)).await
+            }
             (outcome, _) => outcome,
+        }
+    }
+
+    /// Sends it over the connection that is shared, or a new one if that has ended.
+    async fn send_shared(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        let shared = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
+        match shared {
+            Some(sender) => within(self.answer_max, pin!(exchange_shared(sender, request))).await,
+            None => self.send_fresh(request).await,
         }
     }
 
@@ -185,28 +198,15 @@ impl Pool {
             }
             connect::Dialled::H2(sender) => {
                 *self.shared.borrow_mut() = Some(sender.clone());
-                self.within(send_shared(sender, request)).await
+                within(self.answer_max, pin!(exchange_shared(sender, request))).await
             }
         }
     }
 
     async fn over(self: &Rc<Self>, line: Line, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
         let mut lease = Lease { line, pool: Rc::downgrade(self) };
-        self.within(async {
-            let response = lease.exchange(request).await?;
-            Ok(Answer { response, lease: Some(lease) })
-        })
-        .await
-    }
-
-    async fn within(
-        &self,
-        exchange: impl Future<Output = Result<Answer, hyper::Error>>,
-    ) -> Result<Answer, UpstreamError> {
-        match tokio::time::timeout(self.answer_max, exchange).await {
-            Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
-            Err(_) => Err(UpstreamError::Slow),
-        }
+        let response = lease.exchange(request, self.answer_max).await?;
+        Ok(Answer { response, lease: Some(lease) })
     }
 
     /// Sends a request that asks to change the protocol, over a connection of its own that is never pooled.
@@ -217,14 +217,22 @@ impl Pool {
         let (mut sender, connection) = self.dialer.dial_h1().await?;
         // This one outlives the request, so it has a task: it ends when either side closes.
         tokio::task::spawn_local(connection.with_upgrades());
-        match tokio::time::timeout(self.answer_max, sender.send_request(request)).await {
-            Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
-            Err(_) => Err(UpstreamError::Slow),
-        }
+        within(self.answer_max, pin!(sender.send_request(request))).await
     }
 }
 
-async fn send_shared(
+/// Waits for an exchange, but not for longer than `answer_max`.
+async fn within<T>(
+    answer_max: Duration,
+    exchange: impl Future<Output = Result<T, hyper::Error>>,
+) -> Result<T, UpstreamError> {
+    match tokio::time::timeout(answer_max, exchange).await {
+        Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
+        Err(_) => Err(UpstreamError::Slow),
+    }
+}
+
+async fn exchange_shared(
     mut sender: http2::SendRequest<RequestBody>,
     mut request: Request<RequestBody>,
 ) -> Result<Answer, hyper::Error> {

@@ -24,11 +24,10 @@ use crate::upstream::Pool;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LocalExecutor;
 
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
-        tokio::task::spawn_local(async move {
-            future.await;
-        });
+        // As it comes: inside an `async` block it would be moved once more, and HTTP/2 makes one for each request.
+        tokio::task::spawn_local(future);
     }
 }
 

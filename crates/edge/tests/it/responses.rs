@@ -42,12 +42,13 @@ fn a_stack_trace_becomes_a_page_with_an_event_that_the_operator_can_find() {
 
 #[test]
 fn programs_get_their_errors_as_problem_details() {
-    let application = Application::answering("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    let application = Application::answering("HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 120\r\n\r\n");
     let house = House::before(application.address);
     let answer =
         house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
     assert!(answer.contains("content-type: application/problem+json"), "{answer}");
     assert!(answer.contains("\"status\":503"), "{answer}");
+    assert!(answer.contains("retry-after: 120\r\n"), "what the application says of its return is passed on: {answer}");
 }
 
 #[test]
