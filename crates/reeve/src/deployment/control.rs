@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,8 +73,13 @@ impl Socket {
         let path = path(folder);
         let talk = |source| ControlError::Talk { path: path.clone(), source };
         fs::create_dir_all(folder).map_err(talk)?;
-        let lock =
-            fs::OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(talk)?;
+        let lock = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(folder.join("lock"))
+            .map_err(talk)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(ControlError::Running { folder: folder.to_owned() }),
