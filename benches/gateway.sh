@@ -1,0 +1,412 @@
+#!/usr/bin/env bash
+# The gateway's cost for each request beside nginx as a plain TLS proxy, in one run on one machine.
+#
+#   benches/gateway.sh            every case, 3 rounds of 6 s; about 3 minutes
+#   benches/gateway.sh --help     the options
+#
+# What is compared is processor time and not throughput: the time that the proxy's threads were on a processor
+# (the first field of /proc/PID/task/*/schedstat), divided by the requests that were completed. The proxy has core 0;
+# the upstream and the load have core 1 and usually set the pace, so requests per second would compare them.
+# Background work on the same machine shows as spread: read the medians, and distrust differences below a few percent.
+#
+# nginx: one worker, keep-alive on both sides, no access log, otherwise as Debian ships it. Reeve: one worker, every
+# control of policies/demo.toml (rate and connections raised so that none refuses), access log to a file.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C PATH="$PATH:/usr/sbin"
+
+readonly ALL_CASES=(h1-1k h1-64k h2-1k h2-64k)
+readonly CONNECTIONS=16 STREAMS=16
+# Upstream connections that each proxy keeps: more than there are requests at once, or it would measure connecting.
+readonly POOL=512
+readonly PROXY_CORE=0 LOAD_CORE=1
+# What a browser sends beside Host.
+readonly HEADERS=(
+  "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+  "Accept-Language: en-GB,en;q=0.5"
+  "Accept-Encoding: gzip, deflate, br"
+  "Referer: https://localhost/start"
+  "Cookie: session=4f1c9a7be2d84c0f9d2e6a51; theme=dark"
+  "Sec-Fetch-Mode: navigate"
+  "Cache-Control: max-age=0"
+)
+
+seconds=6 rounds=3 nginx_buffer=""
+cases=("${ALL_CASES[@]}")
+reeves=()
+
+usage() {
+  cat <<'TEXT'
+Usage: benches/gateway.sh [OPTIONS]
+
+  --seconds N      length of one measurement, from 1 (default 6)
+  --rounds N       measurements of each case and proxy, interleaved (default 3)
+  --cases LIST     of h1-1k,h1-64k,h2-1k,h2-64k (default all): protocol and size of the answer
+  --reeve PATH     the binary (default: the release build); given more than once, all are measured in the same run
+  --nginx-buffer SIZE
+                   nginx's proxy and TLS buffers, such as 64k (default: as nginx has them)
+  --help           this text
+
+For each case: processor time per request in microseconds (median of the rounds), requests per processor second,
+their ratio to nginx's (above 1: cheaper than nginx), the spread of the rounds ((highest - lowest) / median), and
+failed requests. Exit codes: 0 measured, 1 a request failed or an event is missing, 2 could not measure.
+TEXT
+}
+
+could_not_measure() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+# --- what it needs ----------------------------------------------------------------------------------------------------
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    could_not_measure "installing packages needs root; run as root: $*"
+  fi
+}
+
+install_missing() {
+  local pair packages=()
+  for pair in nginx:nginx wrk:wrk h2load:nghttp2-client openssl:openssl taskset:util-linux curl:curl; do
+    command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
+  done
+  if ((${#packages[@]} == 0)); then return; fi
+  command -v apt-get >/dev/null || could_not_measure "this machine lacks what these Debian packages bring: ${packages[*]}"
+  echo "==> install ${packages[*]}" >&2
+  # The package would start nginx on port 80; the servers here are started below, and only those.
+  if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+    policy_rc=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy_rc" >/dev/null
+    as_root chmod 755 "$policy_rc"
+  fi
+  as_root apt-get update -qq || true
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null ||
+    could_not_measure "these packages could not be installed: ${packages[*]}"
+}
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+folder="" policy_rc=""
+started=()
+
+clean_up() {
+  local pid
+  if [[ -n $policy_rc ]]; then as_root rm -f "$policy_rc"; fi
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
+  if [[ -n $folder ]]; then rm -rf "$folder"; fi
+}
+
+# Sets `port` to one that nobody listens on, below the range from which the system takes ports for clients.
+port=18000
+next_port() {
+  while :; do
+    port=$((port + 1))
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
+  done
+}
+
+# Starts a server on a core and sets `pid`: start CORE NAME COMMAND...
+start() {
+  local core=$1 name=$2
+  shift 2
+  taskset -c "$core" "$@" >"$folder/$name.out" 2>&1 &
+  pid=$!
+  started+=("$pid")
+}
+
+# Waits until both files are served whole: await NAME URL
+await() {
+  local name=$1 url=$2 tries size
+  for size in 1k 64k; do
+    for tries in {1..100}; do
+      if [[ $(curl -sk --max-time 5 -o "$folder/got" -w '%{http_code}' "$url/$size" || true) == 200 ]] &&
+        cmp -s "$folder/got" "$folder/files/$size"; then
+        break
+      fi
+      if ((tries == 100)); then
+        cat "$folder/$name.out" >&2
+        could_not_measure "$name does not serve $url/$size"
+      fi
+      sleep 0.1
+    done
+  done
+}
+
+# nginx_config NAME, the http block on standard input; runs in the foreground, so that the shell knows its number.
+nginx_config() {
+  mkdir -p "$folder/$1"
+  cat >"$folder/$1/nginx.conf" <<TEXT
+daemon off;
+worker_processes 1;
+pid $folder/$1/pid;
+error_log $folder/$1/error.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path $folder/$1/body;
+  proxy_temp_path $folder/$1/proxy;
+  fastcgi_temp_path $folder/$1/fastcgi;
+  uwsgi_temp_path $folder/$1/uwsgi;
+  scgi_temp_path $folder/$1/scgi;
+$(cat)
+}
+TEXT
+  if ((EUID == 0)); then sed -i '1i user root;' "$folder/$1/nginx.conf"; fi
+}
+
+start_upstream() {
+  mkdir "$folder/files"
+  head -c 1024 /dev/urandom >"$folder/files/1k"
+  head -c 65536 /dev/urandom >"$folder/files/64k"
+  next_port
+  upstream=127.0.0.1:$port
+  nginx_config upstream <<TEXT
+  sendfile on;
+  tcp_nopush on;
+  server { listen $upstream; root $folder/files; }
+TEXT
+  start "$LOAD_CORE" upstream nginx -c "$folder/upstream/nginx.conf"
+  await upstream "http://$upstream"
+}
+
+start_nginx() {
+  local buffers=""
+  if [[ -n $nginx_buffer ]]; then
+    buffers="proxy_buffers 8 $nginx_buffer; proxy_buffer_size $nginx_buffer; proxy_busy_buffers_size $nginx_buffer;
+    ssl_buffer_size $nginx_buffer;"
+  fi
+  next_port
+  nginx_config nginx <<TEXT
+  upstream application { server $upstream; keepalive $POOL; keepalive_requests 1000000000; }
+  server {
+    listen 127.0.0.1:$port ssl http2;
+    ssl_certificate $folder/cert.pem;
+    ssl_certificate_key $folder/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    $buffers
+    location / {
+      proxy_pass http://application;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host \$host;
+      proxy_set_header X-Forwarded-For \$remote_addr;
+      proxy_set_header X-Forwarded-Proto \$scheme;
+      proxy_set_header X-Forwarded-Host \$host;
+    }
+  }
+TEXT
+  start "$PROXY_CORE" nginx nginx -c "$folder/nginx/nginx.conf"
+  await nginx "https://127.0.0.1:$port"
+  # The master does nothing while the worker serves.
+  local worker
+  read -r worker _ < <(cat "/proc/$pid/task/$pid/children"; echo)
+  [[ -n $worker ]] || could_not_measure "nginx has no worker"
+  add_proxy nginx "$worker"
+}
+
+# start_reeve NAME BINARY
+start_reeve() {
+  local name=$1 binary=$2
+  next_port
+  mkdir "$folder/$name"
+  cat >"$folder/$name/reeve.toml" <<TEXT
+schema = "reeve.settings/1"
+policy = "$folder/policy.toml"
+data = "data"
+[listen]
+https = ["127.0.0.1:$port"]
+[tls]
+certificate = "$folder/cert.pem"
+key = "$folder/key.pem"
+[upstream]
+url = "http://$upstream"
+connections = $POOL
+[log]
+access = "access.log"
+[server]
+workers = 1
+TEXT
+  start "$PROXY_CORE" "$name" "$binary" up --config "$folder/$name/reeve.toml"
+  await "$name" "https://127.0.0.1:$port"
+  add_proxy "$name" "$pid"
+}
+
+# Every control of the demo's policy, at a rate and a number of connections that the load stays below.
+write_policy() {
+  sed -e 's|rate = "[^"]*", burst = [0-9]*|rate = "60000000/min", burst = 1000000|' \
+    -e 's|connections = [0-9]*|connections = 4096|' policies/demo.toml >"$folder/policy.toml"
+  if (($(grep -c -e 'rate = "60000000/min", burst = 1000000' -e 'connections = 4096' "$folder/policy.toml") != 2)); then
+    could_not_measure "policies/demo.toml no longer has the two limits that must be raised here"
+  fi
+}
+
+# Those that are measured: names in order; port and process by name.
+proxies=()
+declare -A ports pids idle_memory
+add_proxy() {
+  proxies+=("$1")
+  ports[$1]=$port
+  pids[$1]=$2
+}
+
+resident_kib() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status"; }
+
+# --- measurement ------------------------------------------------------------------------------------------------------
+
+write_load() {
+  local header
+  {
+    for header in "${HEADERS[@]}"; do printf 'wrk.headers["%s"] = "%s"\n' "${header%%: *}" "${header#*: }"; done
+    cat <<'LUA'
+function done(summary, latency, requests)
+  local errors = summary.errors
+  local failed = errors.connect + errors.read + errors.write + errors.timeout + errors.status
+  io.write(string.format("RESULT %d %d %d\n", summary.requests, failed, summary.bytes))
+end
+LUA
+  } >"$folder/load.lua"
+}
+
+# Puts load on a proxy and prints `completed failed bytes`: load CASE PORT SECONDS
+load() {
+  local url=https://127.0.0.1:$2/${1#*-} header arguments=()
+  if [[ $1 == h1-* ]]; then
+    taskset -c "$LOAD_CORE" wrk -t1 -c"$CONNECTIONS" -d"$3s" -s "$folder/load.lua" "$url" |
+      awk '$1 == "RESULT" { print $2, $3, $4; seen = 1 } END { exit !seen }'
+  else
+    for header in "${HEADERS[@]}"; do arguments+=(-H "$header"); done
+    taskset -c "$LOAD_CORE" h2load -t1 -c"$CONNECTIONS" -m"$STREAMS" -D"$3" "${arguments[@]}" "$url" |
+      # An answer counts when it is complete, and one that is not 2xx counts as failed.
+      sed -n -E 's/^requests:.* ([0-9]+) succeeded, ([0-9]+) failed, ([0-9]+) errored, ([0-9]+) timeout$/\1 \2 \3 \4/p
+        s/^traffic:.*\(([0-9]+)\) data$/\1/p' | tr '\n' ' ' | awk '{ print $1, $2 + $3 + $4, $5; exit NF != 5 }'
+  fi
+}
+
+# Nanoseconds on a processor, of all threads of a process.
+on_cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
+
+# One point: prints `microseconds-per-request failed`: measure CASE PROXY
+measure() {
+  local case=$1 proxy=$2 before after completed failed bytes result size=1024 log=$folder/$2/access.log
+  if [[ $case == *-64k ]]; then size=65536; fi
+  if [[ -e $log ]]; then : >"$log"; fi
+  before=$(on_cpu_ns "${pids[$proxy]}")
+  result=$(load "$case" "${ports[$proxy]}" "$seconds") || could_not_measure "no load could be put on $proxy"
+  after=$(on_cpu_ns "${pids[$proxy]}")
+  read -r completed failed bytes <<<"$result"
+  if ((completed == 0)); then could_not_measure "$proxy answered nothing in case $case"; fi
+  # An answer that is too short is none, whatever its status.
+  if ((bytes < completed * size)); then failed=$((failed + 1)); fi
+  if [[ -e $log ]]; then
+    # The last lines come with the gateway's next look at its log.
+    sleep 1
+    if (($(wc -l <"$log") < completed)); then
+      echo "$proxy: $completed requests, $(wc -l <"$log") events" >&2
+      failed=$((failed + 1))
+    fi
+    : >"$log"
+  fi
+  awk -v ns=$((after - before)) -v completed="$completed" -v failed="$failed" \
+    'BEGIN { printf "%.3f %d\n", ns / completed / 1000, failed }'
+}
+
+# The table line of one case and proxy: report CASE PROXY
+report() {
+  awk -v case="$1" -v proxy="$2" '
+    function median(values, n,  i, j, swap) {
+      for (i = 2; i <= n; i++)
+        for (j = i; j > 1 && values[j] < values[j - 1]; j--) { swap = values[j]; values[j] = values[j - 1]; values[j - 1] = swap }
+      return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
+    }
+    $1 == case && $2 == "nginx" { peer[++p] = $3 }
+    $1 == case && $2 == proxy { own[++n] = $3; failed += $4 }
+    END {
+      middle = median(own, n)
+      printf "%-7s %-9s %12.2f %14.0f %12.2f %7.0f%% %8d\n", case, proxy, middle, 1e6 / middle,
+        median(peer, p) / middle, 100 * (own[n] - own[1]) / middle, failed
+    }' "$folder/points"
+}
+
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+while (($# > 0)); do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --seconds | --rounds | --cases | --reeve | --nginx-buffer)
+      (($# >= 2)) || could_not_measure "$1 needs a value"
+      case $1 in
+        --seconds) seconds=$2 ;;
+        --rounds) rounds=$2 ;;
+        --cases) IFS=, read -r -a cases <<<"$2" ;;
+        --reeve) reeves+=("$2") ;;
+        --nginx-buffer) nginx_buffer=$2 ;;
+      esac
+      shift 2
+      ;;
+    *) usage >&2; could_not_measure "there is no option \`$1\`" ;;
+  esac
+done
+[[ $seconds =~ ^[1-9][0-9]*$ && $rounds =~ ^[1-9][0-9]*$ ]] || could_not_measure "--seconds and --rounds are whole numbers from 1"
+[[ -z $nginx_buffer || $nginx_buffer =~ ^[1-9][0-9]*k$ ]] || could_not_measure "--nginx-buffer is a size such as 64k"
+for case in "${cases[@]}"; do
+  [[ " ${ALL_CASES[*]} " == *" $case "* ]] || could_not_measure "there is no case \`$case\`; there are: ${ALL_CASES[*]}"
+done
+if ((${#reeves[@]} == 0)); then
+  reeves=("${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/reeve-target}/release/reeve")
+fi
+for binary in "${reeves[@]}"; do
+  [[ -x $binary ]] || could_not_measure "there is no program at $binary; build it (cargo build --release) or name it with --reeve"
+done
+(($(nproc) >= 2)) || could_not_measure "the proxy and its load need a core each"
+
+trap clean_up EXIT
+trap 'exit 2' INT TERM
+install_missing
+folder=$(mktemp -d)
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=localhost \
+  -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>/dev/null
+write_policy
+write_load
+start_upstream
+start_nginx
+for number in "${!reeves[@]}"; do
+  name=reeve
+  if ((number > 0)); then name=reeve-$((number + 1)); fi
+  start_reeve "$name" "${reeves[$number]}"
+  idle_memory[$name]=$(resident_kib "${pids[$name]}")
+done
+
+for case in "${cases[@]}"; do
+  for proxy in "${proxies[@]}"; do load "$case" "${ports[$proxy]}" 1 >/dev/null || true; done
+done
+for ((round = 1; round <= rounds; round++)); do
+  for case in "${cases[@]}"; do
+    for proxy in "${proxies[@]}"; do
+      point=$(measure "$case" "$proxy")
+      echo "$case $proxy $point" >>"$folder/points"
+      if [[ -t 2 ]]; then printf 'round %d of %d: %s %s %s us\n' "$round" "$rounds" "$case" "$proxy" "${point% *}" >&2; fi
+    done
+  done
+done
+
+printf '%-7s %-9s %12s %14s %12s %8s %8s\n' case proxy us/request requests/cpu-s "vs nginx" spread failed
+for case in "${cases[@]}"; do
+  for proxy in "${proxies[@]}"; do report "$case" "$proxy"; done
+done
+for proxy in "${proxies[@]:1}"; do
+  echo "$proxy: $(awk -v before="${idle_memory[$proxy]}" -v after="$(resident_kib "${pids[$proxy]}")" \
+    'BEGIN { printf "%.1f MiB resident after the start, %.1f MiB after the run", before / 1024, after / 1024 }')"
+done
+failed=$(awk '{ sum += $4 } END { print sum + 0 }' "$folder/points")
+if ((failed > 0)); then
+  echo "$failed requests failed" >&2
+  exit 1
+fi
