@@ -33,7 +33,6 @@ struct Tool {
 struct Driver {
     name: &'static str,
     version: &'static str,
-    information_uri: &'static str,
     rules: Vec<Rule>,
 }
 
@@ -124,12 +123,7 @@ pub(crate) fn log<'d>(
     }
     let notifications: Vec<_> =
         unreadable.into_iter().map(|text| Notification { level: Level::Error, message: Message { text } }).collect();
-    let driver = Driver {
-        name: "reeve",
-        version: env!("CARGO_PKG_VERSION"),
-        information_uri: env!("CARGO_PKG_REPOSITORY"),
-        rules,
-    };
+    let driver = Driver { name: "reeve", version: env!("CARGO_PKG_VERSION"), rules };
     let invocation =
         Invocation { execution_successful: notifications.is_empty(), tool_execution_notifications: notifications };
     let run = Run { tool: Tool { driver }, column_kind: "unicodeCodePoints", invocations: [invocation], results };
