@@ -16,7 +16,7 @@ pub struct Event<'e> {
     pub time: Timestamp,
     /// The number of the event; a refused client is shown the same one.
     pub id: EventId,
-    /// What kind of thing it was: `http.request`, `tls.handshake`, `settings.reload`.
+    /// What kind of thing it was: `http.request`, `tls.handshake`, `system.config`.
     pub activity: &'static str,
     /// Who: a network address, later also a subject.
     pub actor: Cow<'e, str>,
@@ -30,8 +30,9 @@ pub struct Event<'e> {
     /// The HTTP status that was sent, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// How long it took, in microseconds.
-    pub duration_us: u64,
+    /// How long it took, in microseconds, where somebody waited for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
 }
 
 /// How it ended.

@@ -4,6 +4,10 @@
 
 mod nginx;
 mod port;
+mod postgres;
+mod redis;
 
 pub use nginx::{Nginx, StartError};
 pub use port::{answers, free_ports};
+pub use postgres::{Postgres, PostgresError};
+pub use redis::{Redis, RedisError};
