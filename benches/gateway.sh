@@ -10,7 +10,8 @@
 # Background work on the same machine shows as spread: read the medians, and distrust differences below a few percent.
 #
 # nginx: one worker, keep-alive on both sides, no access log, otherwise as Debian ships it. Reeve: one worker, every
-# control of policies/demo.toml (rate and connections raised so that none refuses), access log to a file.
+# control of policies/demo.toml (rate and connections raised so that none refuses), every request into the ledger. What
+# the ledger's threads spend counts; an older binary, which has none, writes its access log to a file instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C PATH="$PATH:/usr/sbin"
@@ -229,11 +230,16 @@ key = "$folder/key.pem"
 [upstream]
 url = "http://$upstream"
 connections = $POOL
-[log]
-access = "access.log"
 [server]
 workers = 1
+[log]
 TEXT
+  if "$binary" ledger --help >/dev/null 2>&1; then
+    echo 'access = "off"' >>"$folder/$name/reeve.toml"
+    has_ledger[$name]=$binary
+  else
+    echo 'access = "access.log"' >>"$folder/$name/reeve.toml"
+  fi
   start "$PROXY_CORE" "$name" "$binary" up --config "$folder/$name/reeve.toml"
   await "$name" "https://127.0.0.1:$port"
   add_proxy "$name" "$pid"
@@ -250,7 +256,7 @@ write_policy() {
 
 # Those that are measured: names in order; port and process by name.
 proxies=()
-declare -A ports pids idle_memory
+declare -A ports pids idle_memory has_ledger
 add_proxy() {
   proxies+=("$1")
   ports[$1]=$port
@@ -293,11 +299,17 @@ load() {
 # Nanoseconds on a processor, of all threads of a process.
 on_cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
 
+# How many entries the ledger of a gateway has: sealed PROXY
+sealed() {
+  "${has_ledger[$1]}" ledger --config "$folder/$1/reeve.toml" status --json | sed -n 's/^ *"sealed": \([0-9]*\),*$/\1/p' | head -1
+}
+
 # One point: prints `microseconds-per-request failed`: measure CASE PROXY
 measure() {
-  local case=$1 proxy=$2 before after completed failed bytes result size=1024 log=$folder/$2/access.log
+  local case=$1 proxy=$2 before after completed failed bytes result size=1024 log=$folder/$2/access.log first=0 events
   if [[ $case == *-64k ]]; then size=65536; fi
   if [[ -e $log ]]; then : >"$log"; fi
+  if [[ -n ${has_ledger[$proxy]:-} ]]; then first=$(sealed "$proxy"); fi
   before=$(on_cpu_ns "${pids[$proxy]}")
   result=$(load "$case" "${ports[$proxy]}" "$seconds") || could_not_measure "no load could be put on $proxy"
   after=$(on_cpu_ns "${pids[$proxy]}")
@@ -313,6 +325,16 @@ measure() {
       failed=$((failed + 1))
     fi
     : >"$log"
+  fi
+  if [[ -n ${has_ledger[$proxy]:-} ]]; then
+    # The last events come with the gateway's next look at its log, and are sealed a quarter of a second later.
+    sleep 1
+    events=$("${has_ledger[$proxy]}" ledger --config "$folder/$proxy/reeve.toml" export --from "$first" 2>/dev/null |
+      grep -o '"http.request"' | wc -l)
+    if ((events < completed)); then
+      echo "$proxy: $completed requests, $events events" >&2
+      failed=$((failed + 1))
+    fi
   fi
   awk -v ns=$((after - before)) -v completed="$completed" -v failed="$failed" \
     'BEGIN { printf "%.3f %d\n", ns / completed / 1000, failed }'

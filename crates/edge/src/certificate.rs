@@ -9,7 +9,7 @@ use std::time::Duration;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
-use reeve_base::{Secret, Timestamp};
+use reeve_base::{Purpose, SealError, Sealer, Secret, Timestamp};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -34,7 +34,8 @@ pub enum Certificate {
 /// A certificate authority that exists on this machine only, made on first use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalAuthority {
-    /// Where its certificate (`ca.pem`, to be trusted by clients) and key (`ca-key.pem`, mode 0600) are kept.
+    /// Where its certificate (`ca.pem`, to be trusted by clients) and key are kept: the key in `ca-key.sealed` where
+    /// there is a sealer, else in `ca-key.pem`, mode 0600.
     pub folder: PathBuf,
     /// The names and addresses that the server's certificate holds.
     pub names: Vec<String>,
@@ -87,6 +88,14 @@ pub enum CertificateError {
     /// The key is of a kind that TLS cannot use.
     #[error("the key cannot be used: {0}")]
     Key(rustls::Error),
+    /// The local authority's key does not open, or cannot be sealed.
+    #[error("the local authority's key in `{path}`: {source}")]
+    Seal {
+        /// Its folder.
+        path: PathBuf,
+        /// What the vault says.
+        source: SealError,
+    },
     /// The local authority cannot issue.
     #[error("the local authority in `{path}` cannot issue a certificate: {cause}")]
     Authority {
@@ -98,14 +107,15 @@ pub enum CertificateError {
 }
 
 impl Certificate {
-    /// Loads or issues the identity, checked: the key fits, and `now` lies in its time.
+    /// Loads or issues the identity, checked: the key fits, and `now` lies in its time. With a `sealer`, private keys of
+    /// our own making are kept sealed.
     ///
     /// # Errors
     /// Every variant of [`CertificateError`]; nothing is half loaded.
-    pub fn load(&self, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
+    pub fn load(&self, sealer: Option<&dyn Sealer>, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
         match self {
             Self::Files { chain, key } => from_files(chain, key, now),
-            Self::Local(authority) => authority.issue(now),
+            Self::Local(authority) => authority.issue(sealer, now),
         }
     }
 }
@@ -169,16 +179,16 @@ impl LocalAuthority {
         self.folder.join("ca.pem")
     }
 
-    fn key_path(&self) -> PathBuf {
-        self.folder.join("ca-key.pem")
+    fn key_path(&self, sealer: Option<&dyn Sealer>) -> PathBuf {
+        self.folder.join(if sealer.is_some() { "ca-key.sealed" } else { "ca-key.pem" })
     }
 
     fn refuse(&self, cause: impl std::fmt::Display) -> CertificateError {
         CertificateError::Authority { path: self.folder.clone(), cause: cause.to_string() }
     }
 
-    fn issue(&self, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
-        let issuer = if self.certificate_path().exists() { self.open()? } else { self.create(now)? };
+    fn issue(&self, sealer: Option<&dyn Sealer>, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
+        let issuer = if self.certificate_path().exists() { self.open(sealer)? } else { self.create(sealer, now)? };
         let key = KeyPair::generate().map_err(|error| self.refuse(error))?;
         let mut params = CertificateParams::new(self.names.clone()).map_err(|error| self.refuse(error))?;
         params.distinguished_name.push(DnType::CommonName, self.names.first().map_or("localhost", String::as_str));
@@ -191,18 +201,30 @@ impl LocalAuthority {
         identity(vec![leaf.der().clone()], key_der).map_err(CertificateError::Key)
     }
 
-    fn open(&self) -> Result<Issuer<'static, KeyPair>, CertificateError> {
-        let read = |path: PathBuf| fs::read_to_string(&path).map_err(|source| CertificateError::File { path, source });
+    fn open(&self, sealer: Option<&dyn Sealer>) -> Result<Issuer<'static, KeyPair>, CertificateError> {
+        let read = |path: PathBuf| fs::read(&path).map_err(|source| CertificateError::File { path, source });
         let certificate = read(self.certificate_path())?;
-        let key = Secret::new(read(self.key_path())?);
-        let key = KeyPair::from_pem(key.expose()).map_err(|error| self.refuse(error))?;
+        let kept = Secret::new(read(self.key_path(sealer))?);
+        let key = match sealer {
+            None => kept,
+            Some(sealer) => sealer
+                .open(Purpose::Certificate, KEY_CONTEXT, kept.expose())
+                .map_err(|source| CertificateError::Seal { path: self.folder.clone(), source })?,
+        };
+        let pem = std::str::from_utf8(key.expose()).map_err(|error| self.refuse(error))?;
+        let key = KeyPair::from_pem(pem).map_err(|error| self.refuse(error))?;
+        let certificate = String::from_utf8(certificate).map_err(|error| self.refuse(error))?;
         Issuer::from_ca_cert_pem(&certificate, key).map_err(|error| self.refuse(error))
     }
 
-    fn create(&self, now: Timestamp) -> Result<Issuer<'static, KeyPair>, CertificateError> {
-        let write = |path: PathBuf, text: &str, mode| {
+    fn create(
+        &self,
+        sealer: Option<&dyn Sealer>,
+        now: Timestamp,
+    ) -> Result<Issuer<'static, KeyPair>, CertificateError> {
+        let write = |path: PathBuf, bytes: &[u8], mode| {
             let file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-            let written = file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+            let written = file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
             written.map_err(|source| CertificateError::File { path, source })
         };
         fs::create_dir_all(&self.folder)
@@ -215,9 +237,17 @@ impl LocalAuthority {
         set_validity(&mut params, now, AUTHORITY_DAYS);
         let certificate = params.self_signed(&key).map_err(|error| self.refuse(error))?;
         // The key first: if the second write fails, the next start finds no certificate and says what stands in its way.
-        let secret = Secret::new(key.serialize_pem());
-        write(self.key_path(), secret.expose(), 0o600)?;
-        write(self.certificate_path(), &certificate.pem(), 0o644)?;
+        let secret = Secret::new(key.serialize_pem().into_bytes());
+        match sealer {
+            None => write(self.key_path(sealer), secret.expose(), 0o600)?,
+            Some(vault) => {
+                let sealed = vault
+                    .seal(Purpose::Certificate, KEY_CONTEXT, secret.expose())
+                    .map_err(|source| CertificateError::Seal { path: self.folder.clone(), source })?;
+                write(self.key_path(sealer), &sealed, 0o600)?;
+            }
+        }
+        write(self.certificate_path(), certificate.pem().as_bytes(), 0o644)?;
         Ok(Issuer::new(params, key))
     }
 }
@@ -232,6 +262,9 @@ fn set_validity(params: &mut CertificateParams, now: Timestamp, days: i64) {
     params.not_before = date(now.saturating_sub(hours(24)).unwrap_or(now));
     params.not_after = date(now.saturating_add(hours(24 * (days + 1))).unwrap_or(now));
 }
+
+/// Where the sealed key belongs.
+const KEY_CONTEXT: &[u8] = b"local authority";
 
 /// Clients that trusted the authority once should not have to do so again soon.
 const AUTHORITY_DAYS: i64 = 3_650;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use reeve_base::{Clock, Entropy, EventIds, Timestamp};
+use reeve_base::{Clock, Entropy, EventIds, Sealer, Timestamp};
 use reeve_policy::catalogue::Controls;
 use rustls::ServerConfig;
 use rustls::sign::CertifiedKey;
@@ -32,6 +32,8 @@ pub struct Tools {
     pub entropy: Arc<dyn Entropy>,
     /// Where its events go.
     pub log: AccessLog,
+    /// Seals the private keys that it makes; without it they are kept in files of mode 0600.
+    pub sealer: Option<Arc<dyn Sealer>>,
 }
 
 /// Why the gateway does not start, or does not take new settings.
@@ -92,7 +94,7 @@ impl Live {
     fn build(settings: &Settings, controls: &Controls, tools: &Tools, https_port: u16) -> Result<Self, StartError> {
         refuse_plain_listener(settings, controls)?;
         let now = tools.clock.now();
-        let identity = settings.certificate.load(now)?;
+        let identity = settings.certificate.load(tools.sealer.as_deref(), now)?;
         warn_of_expiry(&identity, controls, now);
         Ok(Self {
             rules: Rules::new(controls)?,
@@ -179,7 +181,7 @@ impl Gateway {
         Rules::new(controls)?;
         Dialer::new(&settings.upstream, tls::versions(controls))?;
         if let Certificate::Files { .. } = settings.certificate {
-            tls::server_config(settings.certificate.load(now)?, controls)?;
+            tls::server_config(settings.certificate.load(None, now)?, controls)?;
         }
         Ok(())
     }

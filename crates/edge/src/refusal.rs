@@ -45,6 +45,8 @@ pub enum Refusal {
     UpstreamGarbled(String),
     /// The application answered with an error that is not shown.
     UpstreamError(StatusCode),
+    /// What it does could not be recorded, and the policy promises a record.
+    Unrecorded,
     /// A fault in the gateway itself.
     Fault(String),
 }
@@ -67,6 +69,7 @@ impl Refusal {
             Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
+            Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -83,6 +86,7 @@ impl Refusal {
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
             Self::ClientGone(_) => "client",
+            Self::Unrecorded => "log.access",
             Self::Fault(_) => "gateway",
         }
     }
@@ -104,6 +108,7 @@ impl Refusal {
             Self::Method
             | Self::HiddenPath
             | Self::Rate { .. }
+            | Self::Unrecorded
             | Self::UpstreamDown(_)
             | Self::UpstreamSlow
             | Self::UpstreamGarbled(_)
@@ -137,6 +142,7 @@ impl fmt::Display for Refusal {
             Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
             Self::UpstreamError(status) => write!(f, "upstream answered {status}"),
+            Self::Unrecorded => f.write_str("cannot be recorded"),
             Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),
         }
     }

@@ -79,7 +79,7 @@ fn handshake_failed(worker: &Worker, client: &Client, started: Ticks, cause: &st
         object: Cow::Borrowed("listener"),
         outcome: Outcome::Refused { control: "tls", cause: Cow::Borrowed(cause) },
         status: None,
-        duration_us: microseconds(worker.ticks().since(started)),
+        duration_us: Some(microseconds(worker.ticks().since(started))),
     });
 }
 
@@ -254,6 +254,9 @@ fn judge(
     id: EventId,
     request: Request<Incoming>,
 ) -> Result<Judged, Refusal> {
+    if worker.log.must_refuse() {
+        return Err(Refusal::Unrecorded);
+    }
     let parsed = Parsed::read(request, &live.rules)?;
     let admitted = parsed.admit(client, &live.rules, &worker.shared.rates, worker.ticks())?;
     if client.transport == Transport::Plain && live.rules.plain == Plain::Redirect {
@@ -347,7 +350,7 @@ fn finish(
         object,
         outcome,
         status: Some(response.status().as_u16()),
-        duration_us: microseconds(worker.ticks().since(record.started)),
+        duration_us: Some(microseconds(worker.ticks().since(record.started))),
     });
     response
 }

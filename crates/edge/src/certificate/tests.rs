@@ -29,17 +29,17 @@ fn the_local_authority_is_made_once_and_its_key_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let authority = authority(folder.path());
-    Certificate::Local(authority.clone()).load(now()).unwrap();
+    Certificate::Local(authority.clone()).load(None, now()).unwrap();
     let first = fs::read(authority.certificate_path()).unwrap();
-    Certificate::Local(authority.clone()).load(now()).unwrap();
+    Certificate::Local(authority.clone()).load(None, now()).unwrap();
     assert_eq!(fs::read(authority.certificate_path()).unwrap(), first);
-    assert_eq!(fs::metadata(authority.key_path()).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(authority.key_path(None)).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[track_caller]
 fn refused(chain: &Path, key: &Path, now: Timestamp, message: &str) {
     let certificate = Certificate::Files { chain: chain.to_owned(), key: key.to_owned() };
-    let error = certificate.load(now).unwrap_err().to_string();
+    let error = certificate.load(None, now).unwrap_err().to_string();
     assert!(error.contains(message), "{error}");
 }
 
@@ -48,10 +48,44 @@ fn files_that_do_not_fit_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let (chain, key) = files(folder.path(), "one");
     let (_, other_key) = files(folder.path(), "two");
-    Certificate::Files { chain: chain.clone(), key: key.clone() }.load(now()).unwrap();
+    Certificate::Files { chain: chain.clone(), key: key.clone() }.load(None, now()).unwrap();
     refused(&chain, &other_key, now(), "does not belong to the certificate");
     refused(&folder.path().join("none.pem"), &key, now(), "No such file");
     refused(&key, &key, now(), "holds no certificate");
     refused(&chain, &chain, now(), "holds no private key");
     refused(&chain, &key, "2030-01-01T00:00:00Z".parse().unwrap(), "and now it is 2030");
+}
+
+/// Seals by turning every bit over: enough to tell whether the file is what the sealer made of the key.
+struct Inverted;
+
+impl Sealer for Inverted {
+    fn seal(&self, _: Purpose, _: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        Ok(plain.iter().map(|byte| !byte).collect())
+    }
+
+    fn open(&self, _: Purpose, _: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
+        Ok(Secret::new(sealed.iter().map(|byte| !byte).collect()))
+    }
+
+    fn is_current(&self, _: &[u8]) -> bool {
+        true
+    }
+
+    fn lookup(&self, _: Purpose, _: &[u8], _: &[u8]) -> [u8; 32] {
+        [0; 32]
+    }
+}
+
+#[test]
+fn with_a_sealer_the_authoritys_key_is_in_no_file_in_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = authority(folder.path());
+    for _ in 0..2 {
+        Certificate::Local(authority.clone()).load(Some(&Inverted), now()).unwrap();
+    }
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        assert!(memchr::memmem::find(&bytes, b"PRIVATE KEY").is_none());
+    }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reeve_base::{SystemClock, SystemEntropy};
+use reeve_base::{Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings};
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -63,6 +63,15 @@ impl House {
     }
 
     pub(crate) fn with(upstream: UpstreamSettings, controls: &Controls) -> Self {
+        Self::recorded(upstream, controls, None)
+    }
+
+    /// The same with a recorder beside the log.
+    pub(crate) fn recorded(
+        upstream: UpstreamSettings,
+        controls: &Controls,
+        recorder: Option<Arc<dyn Recorder>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = LocalAuthority {
             folder: folder.path().to_owned(),
@@ -82,7 +91,12 @@ impl House {
         };
         let log = Lines::default();
         let (sink, writer) = AccessLog::to(Box::new(log.clone())).unwrap();
-        let tools = Tools { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), log: sink };
+        let sink = match recorder {
+            Some(recorder) => sink.recorded_by(recorder),
+            None => sink,
+        };
+        let tools =
+            Tools { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), log: sink, sealer: None };
         let gateway = Gateway::start(settings.clone(), controls, tools).unwrap();
         Self { gateway: Some(gateway), settings, folder, log, writer: Some(writer) }
     }

@@ -15,4 +15,5 @@ mod house;
 mod limits;
 mod operation;
 mod protocols;
+mod recording;
 mod responses;

@@ -20,7 +20,12 @@ fn a_port_in_use_is_named() {
     let house = House::before(Application::answering(OK).address);
     let mut settings = house.settings.clone();
     settings.https = vec![taken.local_addr().unwrap()];
-    let tools = Tools { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), log: AccessLog::off() };
+    let tools = Tools {
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(SystemEntropy),
+        log: AccessLog::off(),
+        sealer: None,
+    };
     let error = Gateway::start(settings, &demo_controls(), tools).err().unwrap();
     let expected = format!("cannot listen on {}", taken.local_addr().unwrap());
     assert!(error.to_string().starts_with(&expected), "{error}");
