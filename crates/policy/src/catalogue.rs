@@ -8,11 +8,13 @@
 mod spec;
 
 mod edge;
+mod ledger;
 mod planned;
 mod prove;
 mod value;
 
 pub use edge::*;
+pub use ledger::*;
 pub use planned::{PLANNED, Planned, planned};
 pub use prove::*;
 pub use spec::{Difference, Facts, Parameter};
@@ -20,8 +22,8 @@ pub use spec::{Difference, Facts, Parameter};
 use spec::Spec;
 pub(crate) use value::english_list;
 pub use value::{
-    Cipher, ContactUri, Framing, HeaderText, Link, Mail, Method, OriginPolicy, PlainHttp, PlainText, PortRange,
-    Replaced, TlsVersion, UrlPath,
+    AccessOutcome, Cipher, ContactUri, Framing, HeaderText, Link, Mail, Method, OnFailure, OriginPolicy, PlainHttp,
+    PlainText, PortRange, Replaced, SecurityEvent, StorageCipher, SystemChange, TlsVersion, UrlPath,
 };
 
 use reeve_base::ControlName;
@@ -122,6 +124,16 @@ controls! {
     disclose_securitytxt: DiscloseSecurityTxt,
     disclose_contact: DiscloseContact,
     trust_links: TrustLinks,
+    ledger_append_only: LedgerAppendOnly,
+    ledger_tamper: LedgerTamper,
+    log_access: LogAccess,
+    log_system_change: LogSystemChange,
+    log_security_event: LogSecurityEvent,
+    log_retention: LogRetention,
+    log_purge: LogPurge,
+    log_cipher: LogCipher,
+    body_no_persist: BodyNoPersist,
+    store_cipher_header: StoreCipherHeader,
     coverage_section: CoverageSection,
     coverage_clauses: CoverageClauses,
 }

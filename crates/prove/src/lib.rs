@@ -23,14 +23,17 @@
 #![forbid(unsafe_code)]
 
 mod hello;
+mod house;
 mod options;
 mod plan;
 mod probe;
 mod report;
 mod runner;
 mod target;
+mod tlog;
 mod wire;
 
+pub use house::House;
 pub use options::Options;
 pub use plan::{PlannedStep, plan};
 pub use report::{Counts, PolicyHead, Report, Row, RowException};

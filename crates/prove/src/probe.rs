@@ -4,6 +4,7 @@
 //! [`Kept`], which can only be made with a [`Twin`] in hand. Whatever contradicts the promise goes to
 //! [`Notes::fault`]; what could not be seen is a [`Cause`]. The judgement follows from the three, in one place.
 
+mod at_rest;
 mod certificate;
 mod coverage;
 mod disclose;
@@ -18,7 +19,9 @@ mod ports;
 mod rate;
 mod slow;
 mod smuggling;
+mod tamper;
 mod tls;
+mod trail;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -113,6 +116,16 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::DiscloseSecurityTxt(control) => Way::Probe(control),
         Control::DiscloseContact(control) => Way::Probe(control),
         Control::TrustLinks(control) => Way::Probe(control),
+        Control::LedgerAppendOnly(control) => Way::Probe(control),
+        Control::LedgerTamper(control) => Way::Probe(control),
+        Control::LogAccess(control) => Way::Probe(control),
+        Control::LogSystemChange(control) => Way::Probe(control),
+        Control::LogSecurityEvent(control) => Way::Probe(control),
+        Control::LogRetention(control) => Way::Probe(control),
+        Control::LogPurge(control) => Way::Probe(control),
+        Control::LogCipher(control) => Way::Probe(control),
+        Control::BodyNoPersist(control) => Way::Probe(control),
+        Control::StoreCipherHeader(control) => Way::Probe(control),
         Control::CoverageSection(control) => Way::Section(control),
         Control::CoverageClauses(control) => Way::Clauses(control),
     }

@@ -1,6 +1,7 @@
 //! How probes reach the target: [`Site`] is one probe's view of it, with a source address of its own where the target is
 //! on this machine, and everything it sends is counted against the run's budget.
 
+pub(crate) mod desk;
 pub(crate) mod exchange;
 pub(crate) mod handshake;
 pub(crate) mod hypertext;

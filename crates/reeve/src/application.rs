@@ -8,7 +8,9 @@ mod pages;
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use http::header::{CONTENT_TYPE, LOCATION, SERVER, SET_COOKIE};
@@ -32,12 +34,14 @@ pub(crate) struct Order {
 
 /// How careful the application is. Everything but [`Manners::Careless`] exists for `reeve prove --mutate`, which takes
 /// from the application what no gateway can take away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Manners {
     /// As described above.
     Careless,
     /// Beside that, its published pages are gone.
     Unpublished,
+    /// Beside that, it writes what it is sent to the end of this file.
+    Hoarding(PathBuf),
 }
 
 /// The application, on a free port of this machine, for as long as this lives.
@@ -112,6 +116,7 @@ impl Desk {
             (&Method::POST, "/orders") => self.place(body, form_order).await,
             (&Method::POST, "/api/orders") => self.place(body, |bytes| serde_json::from_slice(bytes).ok()).await,
             // Whatever else anybody sends is welcome: careless, too.
+            _ if matches!(self.manners, Manners::Hoarding(_)) => self.hoard(body).await,
             _ => text(StatusCode::OK, "text/plain", "done"),
         };
         let headers = answer.headers_mut();
@@ -121,7 +126,7 @@ impl Desk {
     }
 
     fn read(&self, path: &str) -> Answer {
-        let published = self.manners == Manners::Careless;
+        let published = self.manners != Manners::Unpublished;
         match path {
             "/" => {
                 let mut answer = html(&pages::home(&self.orders.borrow()));
@@ -148,6 +153,18 @@ impl Desk {
                 "text/html; charset=utf-8",
                 "<!doctype html><title>No such page</title><h1>No such page</h1>",
             ),
+        }
+    }
+
+    async fn hoard(&self, body: Incoming) -> Answer {
+        let Manners::Hoarding(path) = &self.manners else { return text(StatusCode::OK, "text/plain", "done") };
+        let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+            return text(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too much");
+        };
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        match file.and_then(|mut file| file.write_all(&body.to_bytes())) {
+            Ok(()) => text(StatusCode::OK, "text/plain", "kept"),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", &error.to_string()),
         }
     }
 

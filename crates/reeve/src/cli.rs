@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{check, completions, demo, explain, init, prove, reload, schema, up};
+use crate::command::{
+    check, completions, demo, explain, init, key, ledger, prove, reload, schema, selftest, store, up, witness,
+};
 use crate::environment;
 use crate::exit::ExitCode;
 use crate::screen::{Color, Volume};
@@ -45,6 +47,11 @@ pub(crate) enum Command {
     Up(up::UpArgs),
     Reload(reload::ReloadArgs),
     Prove(prove::ProveArgs),
+    Ledger(ledger::LedgerArgs),
+    Key(key::KeyArgs),
+    Selftest(selftest::SelftestArgs),
+    Store(store::StoreArgs),
+    Witness(witness::WitnessArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
 }

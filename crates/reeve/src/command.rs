@@ -5,10 +5,15 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod ledger;
 pub(crate) mod prove;
 pub(crate) mod reload;
 pub(crate) mod schema;
+pub(crate) mod selftest;
+pub(crate) mod store;
 pub(crate) mod up;
+pub(crate) mod witness;
 
 use crate::cli::Command;
 use crate::exit::ExitCode;
@@ -24,6 +29,11 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Up(args) => up::run(args, screen),
         Command::Reload(args) => reload::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
+        Command::Ledger(args) => ledger::run(args, screen),
+        Command::Key(args) => key::run(args, screen),
+        Command::Selftest(args) => selftest::run(args, screen),
+        Command::Store(args) => store::run(args, screen),
+        Command::Witness(args) => witness::run(args, screen),
         Command::Schema(args) => schema::run(args, screen),
         Command::Completions(args) => completions::run(args, screen),
     }

@@ -9,19 +9,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use reeve_base::{Clock, Diagnostic, Span, SystemClock, SystemEntropy};
+use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, Certificate, CertificateError, DialerError, Gateway, LocalAuthority, StartError, Tools, UpstreamScheme,
     UpstreamSettings,
 };
 use reeve_policy::Policy;
-use reeve_policy::catalogue::Controls;
+use reeve_policy::catalogue::{Control, Controls};
+use reeve_vault::Vault;
 
 use crate::diagnostics::{self, Refused};
 use crate::input;
+use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::settings::{self, Access, Loaded, Protocol, Settings, Tls};
 
-pub(crate) use control::{Reply, Request, Socket, ask};
+pub(crate) use control::{ControlError, Hold, Reply, Request, Socket, ask, path as control_path};
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
@@ -67,9 +69,18 @@ impl Deployment {
     ///
     /// # Errors
     /// With the place in the settings that stands in the way, where one does.
-    pub(crate) fn start(&self, clock: &Arc<SystemClock>) -> anyhow::Result<(Gateway, Option<JoinHandle<()>>)> {
+    pub(crate) fn start(
+        &self,
+        clock: &Arc<SystemClock>,
+        keeping: &Keeping,
+    ) -> anyhow::Result<(Gateway, Option<JoinHandle<()>>)> {
+        if let Some(fault) = self.plain_log() {
+            return Err(self.loaded.refuse(fault).into());
+        }
         let (log, writer) = open_log(&self.loaded)?;
-        let tools = Tools { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SystemEntropy), log };
+        let log = log.recorded_by(keeping.recorder());
+        let sealer = Some(Arc::clone(&keeping.vault) as Arc<dyn Sealer>);
+        let tools = Tools { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SystemEntropy), log, sealer };
         let settings = edge_settings(&self.loaded.settings);
         let gateway =
             Gateway::start(settings, &Controls::of(&self.policy), tools).map_err(|error| self.explain(error))?;
@@ -80,10 +91,57 @@ impl Deployment {
     ///
     /// # Errors
     /// As [`Deployment::start`]; the gateway goes on as before.
-    pub(crate) fn reload(&self, gateway: &Gateway) -> anyhow::Result<reeve_edge::Reload> {
-        gateway
-            .reload(&edge_settings(&self.loaded.settings), &Controls::of(&self.policy))
-            .map_err(|error| self.explain(error))
+    pub(crate) fn reload(&self, gateway: &Gateway, keeping: &Keeping) -> anyhow::Result<reeve_edge::Reload> {
+        let controls = Controls::of(&self.policy);
+        let reloaded =
+            gateway.reload(&edge_settings(&self.loaded.settings), &controls).map_err(|error| self.explain(error))?;
+        keeping.follow(keeping::on_failure(&controls));
+        Ok(reloaded)
+    }
+
+    /// Where this deployment keeps things.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept::of(&self.loaded.settings, &Controls::of(&self.policy))
+    }
+
+    /// Opens what this deployment keeps.
+    ///
+    /// # Errors
+    /// With what cannot be opened, and the remedy.
+    pub(crate) async fn keep(&self, vault: Arc<Vault>, clock: &Arc<SystemClock>) -> anyhow::Result<Keeping> {
+        let on_failure = keeping::on_failure(&Controls::of(&self.policy));
+        let (clock, entropy) = (Arc::clone(clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
+        Keeping::open(self.kept(), vault, on_failure, clock, entropy, Weakening::default()).await
+    }
+
+    /// Records what runs, where that is not what was recorded last.
+    ///
+    /// # Errors
+    /// When it cannot be found out or recorded.
+    pub(crate) async fn record_system(&self, keeping: &Keeping) -> anyhow::Result<()> {
+        let (policy, settings) = (self.policy.source.text.as_bytes(), self.loaded.source.text.as_bytes());
+        keeping.system(policy, settings).await
+    }
+
+    /// Finds out whether a running gateway could take these settings and this policy.
+    ///
+    /// # Errors
+    /// With what stands in the way.
+    pub(crate) fn rehearse(&self, clock: &dyn Clock) -> anyhow::Result<()> {
+        match self.verify(clock) {
+            Some(fault) => Err(self.loaded.refuse(fault).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// An access log in a plain file, where the policy promises that stored logs are encrypted.
+    fn plain_log(&self) -> Option<Diagnostic> {
+        let promised = self.policy.controls().any(|control| matches!(control, Control::LogCipher(_)));
+        let Access::File(path) = &self.loaded.settings.access else { return None };
+        let fault = Diagnostic::error("settings::plain-log", "the access log would lie on the disk in clear")
+            .at(path.span.clone(), "this file")
+            .help("the policy promises `log.cipher`; write `access = \"stdout\"` or \"off\", and read the ledger: `reeve ledger tail`");
+        promised.then_some(fault)
     }
 
     /// Settings that a running process cannot change, where they differ from those it was started with.
@@ -96,11 +154,23 @@ impl Deployment {
         if now.data.value != then.data.value {
             changed.push("data");
         }
+        if now.seal != then.seal {
+            changed.push("keys");
+        }
+        if now.ledger != then.ledger {
+            changed.push("ledger");
+        }
+        if now.store != then.store {
+            changed.push("store");
+        }
         changed
     }
 
     /// What would keep a gateway from starting so, as far as that can be known without starting one.
     pub(crate) fn verify(&self, clock: &dyn Clock) -> Option<Diagnostic> {
+        if let Some(fault) = self.plain_log() {
+            return Some(fault);
+        }
         let settings = edge_settings(&self.loaded.settings);
         let error = Gateway::verify(&settings, &Controls::of(&self.policy), clock.now()).err()?;
         self.fault(&error)

@@ -18,6 +18,10 @@ pub(crate) const CONFIG: Variable =
 pub(crate) const LOG: Variable =
     Variable { name: "REEVE_LOG", summary: "error, warn (the default), info, debug or trace: what a gateway reports" };
 
+/// Where the passphrase of the keys is, for deployments that are sealed with one.
+pub(crate) const PASSPHRASE_FILE: Variable =
+    Variable { name: "REEVE_PASSPHRASE_FILE", summary: "path of a file with the passphrase of the keys" };
+
 /// See <https://no-color.org>. Read by `anstream`, which decides about colour for both streams.
 const NO_COLOR: Variable = Variable { name: "NO_COLOR", summary: "if set and not empty, nothing is coloured" };
 
@@ -25,7 +29,7 @@ const NO_COLOR: Variable = Variable { name: "NO_COLOR", summary: "if set and not
 const CLICOLOR_FORCE: Variable =
     Variable { name: "CLICOLOR_FORCE", summary: "if set and not 0, colour is used even in a pipe" };
 
-const ALL: [Variable; 4] = [CONFIG, LOG, NO_COLOR, CLICOLOR_FORCE];
+const ALL: [Variable; 5] = [CONFIG, LOG, PASSPHRASE_FILE, NO_COLOR, CLICOLOR_FORCE];
 
 /// The part of `reeve --help` that lists them.
 pub(crate) fn help() -> String {

@@ -16,9 +16,13 @@ mod environment;
 mod exit;
 mod failure;
 mod input;
+mod keeping;
 mod reference;
+mod sandbox;
 mod screen;
 mod settings;
+mod terminal;
+mod witnessing;
 
 use clap::Parser;
 

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Names, headings.
 pub(crate) const STRONG: Style = Style::new().bold();
@@ -121,6 +122,19 @@ impl Screen {
             column.set_padding((0, 2));
         });
         table.trim_fmt()
+    }
+
+    /// A bar on a terminal for work of `length` steps; nothing elsewhere.
+    pub(crate) fn progress(&self, length: u64, unit: &str) -> ProgressBar {
+        let target = match self.volume {
+            Volume::Normal => ProgressDrawTarget::stderr(),
+            Volume::Quiet => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        match ProgressStyle::with_template(&format!("{{bar:24}} {{pos}}/{{len}} {unit}, {{eta}}")) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
     }
 
     /// How much is said beside the data.

@@ -8,6 +8,7 @@
 //! [`Located`], so that whoever finds out can point at the line: [`Loaded::refuse`].
 
 mod address;
+mod keeping;
 mod read;
 mod sense;
 
@@ -21,13 +22,14 @@ use crate::diagnostics::{self, Refused};
 use crate::input;
 
 pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
+pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 
 /// What a deployment is set to. Every path is absolute.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The policy file. What it does not know is not checked here.
     pub(crate) policy: Located<PathBuf>,
-    /// The folder for the local certificate authority and the control socket.
+    /// The folder for everything that is kept, and for the control socket.
     pub(crate) data: Located<PathBuf>,
     /// Where clients come in.
     pub(crate) listen: Listen,
@@ -35,6 +37,12 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     /// The application behind.
     pub(crate) upstream: Upstream,
+    /// What opens the root key.
+    pub(crate) seal: Seal,
+    /// The ledger.
+    pub(crate) ledger: LedgerSettings,
+    /// The store.
+    pub(crate) store: StoreSettings,
     /// Where the access log goes.
     pub(crate) access: Access,
     /// How the process is run.
@@ -105,6 +113,19 @@ pub(crate) struct Server {
     pub(crate) drain: Period,
     /// The most client connections at any time, over all listeners.
     pub(crate) connections: u32,
+    /// How the process is shut in once everything is open.
+    pub(crate) sandbox: Sandbox,
+}
+
+/// How the process is shut in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sandbox {
+    /// As far as this kernel can; what it cannot is said at the start.
+    BestEffort,
+    /// Wholly, or it does not start.
+    Enforce,
+    /// Not at all.
+    Off,
 }
 
 /// What the probes cannot know.

@@ -301,6 +301,56 @@ choice! {
     }
 }
 
+choice! {
+    /// How an attempt at access ended.
+    AccessOutcome {
+        /// It was let through.
+        Allow = "allow", "allowed";
+        /// It was refused.
+        Deny = "deny", "denied";
+    }
+}
+
+choice! {
+    /// What becomes of requests while what they do cannot be recorded.
+    OnFailure {
+        /// They are served, and the gap is recorded later.
+        Serve = "serve", "served";
+        /// They are refused.
+        Refuse = "refuse", "refused";
+    }
+}
+
+choice! {
+    /// A kind of change of the system.
+    SystemChange {
+        /// Of policy or settings.
+        Config = "config", "configuration";
+        /// Of the program.
+        Deploy = "deploy", "deployments";
+        /// Of the host: its kernel, a new boot.
+        Host = "host", "the host";
+    }
+}
+
+choice! {
+    /// A kind of security event.
+    SecurityEvent {
+        /// An alarm that was raised.
+        Alerts = "alerts", "alerts";
+        /// A refusal by a control.
+        Blocks = "blocks", "blocks";
+    }
+}
+
+choice! {
+    /// A cipher for what is stored.
+    StorageCipher {
+        /// NIST SP 800-38D with a 256-bit key.
+        Aes256Gcm = "AES-256-GCM", "AES-256-GCM";
+    }
+}
+
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $expected:literal, |$text:ident| $check:expr) => {
         $(#[$doc])*

@@ -21,7 +21,7 @@ use crate::exit::ExitCode;
 use crate::reference::Reference;
 use crate::screen::{ADVICE, STRONG, Screen, paint};
 
-use super::prove::{self, table};
+use super::prove::{self, House, HousePlan, table};
 
 /// See a policy enforced and proved, with nothing set up
 ///
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DemoArgs, screen: &Screen) -> anyhow::Result<ExitCode> 
 
 async fn show(args: &DemoArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
-    let demo = Demo::start(&clock)?;
+    let demo = Demo::start(&clock).await?;
     screen.talk(format_args!(
         "{}",
         paint(STRONG, "An order desk, careless as applications are, and Reeve in front of it")
@@ -108,12 +108,13 @@ pub(crate) struct Demo {
     events: Events,
     application: Application,
     gateway: Option<Gateway>,
+    _house: House,
     // Last: the gateway's certificate authority is in it.
     _folder: tempfile::TempDir,
 }
 
 impl Demo {
-    fn start(clock: &Arc<SystemClock>) -> anyhow::Result<Self> {
+    async fn start(clock: &Arc<SystemClock>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder for this run")?;
         let today = clock.now().to_zoned(jiff::tz::TimeZone::UTC).date();
         let checked = reeve_policy::check("policies/demo.toml", Reference::Demo.text().as_bytes(), today);
@@ -137,7 +138,11 @@ impl Demo {
         };
         let events = Events::default();
         let (log, _) = AccessLog::to(Box::new(events.clone())).context("cannot start the event log")?;
-        let tools = Tools { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SystemEntropy), log };
+        let time = Arc::clone(clock) as Arc<dyn Clock>;
+        let plan = HousePlan { policy: Reference::Demo.text().as_bytes(), ..HousePlan::default() };
+        let house = House::start(&Controls::of(&policy), plan, &folder.path().join("data"), &time).await?;
+        let log = log.recorded_by(house.recorder());
+        let tools = Tools { clock: time, entropy: Arc::new(SystemEntropy), log, sealer: Some(house.sealer()) };
         let gateway = Gateway::start(settings, &Controls::of(&policy), tools)?;
         let https = gateway.https().first().copied().context("the gateway has no address")?;
         let target = Target {
@@ -146,8 +151,19 @@ impl Demo {
             http: gateway.http().first().copied(),
             trust: prove::authorities(&ca)?,
             error_path: Some(String::from("/boom")),
+            house: Some(house.seen()),
         };
-        Ok(Self { policy, target, https, ca, events, application, gateway: Some(gateway), _folder: folder })
+        Ok(Self {
+            policy,
+            target,
+            https,
+            ca,
+            events,
+            application,
+            gateway: Some(gateway),
+            _house: house,
+            _folder: folder,
+        })
     }
 }
 

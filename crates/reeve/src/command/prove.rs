@@ -1,5 +1,7 @@
 //! `reeve prove`: tries every promise from outside and says which hold.
 
+mod history;
+mod house;
 pub(crate) mod mutate;
 mod progress;
 mod scratch;
@@ -13,21 +15,23 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use reeve_base::{Clock, SystemClock, SystemEntropy};
+use reeve_base::{Clock, SystemClock, SystemEntropy, Verdict};
 use reeve_policy::Policy;
 use reeve_prove::{Options, Report, Target, Trust};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::cli::ConfigArgs;
-use crate::deployment::Deployment;
+use crate::deployment::{self, Deployment, Request};
 use crate::diagnostics::Refused;
 use crate::exit::ExitCode;
 use crate::failure::Advise;
 use crate::input;
+use crate::keeping;
 use crate::screen::Screen;
-use crate::settings::{Located, PublicUrl, Tls};
+use crate::settings::{Access, Located, PublicUrl, Tls};
 
+pub(crate) use house::{House, HousePlan};
 pub(crate) use progress::Watcher;
 pub(crate) use scratch::sample_upstream;
 
@@ -81,6 +85,10 @@ pub(crate) struct ProveArgs {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
+    /// Show how this clause was judged in the past, from the evidence in the ledger
+    #[arg(long, value_name = "CLAUSE", conflicts_with_all = ["target", "dry_run", "html", "all", "mutate"])]
+    history: Option<String>,
+
     /// Switch each control off in a scratch instance and require its probe to notice
     #[arg(long, conflicts_with_all = ["target", "dry_run", "html", "all"])]
     mutate: bool,
@@ -96,6 +104,7 @@ Examples:
   reeve prove --html report.html                           the same, as a page to print
   reeve prove --target https://example.com --policy p.toml any site, from outside
   reeve prove --target https://example.com --policy p.toml --dry-run
+  reeve prove --history tls-floor                          how a clause was judged before
   reeve prove --mutate                                     can every probe fail?
   reeve prove --mutate hdr.csp rate.ip
 
@@ -105,6 +114,9 @@ Exit codes:
   2  none is broken, and something could not be judged";
 
 pub(crate) fn run(args: &ProveArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
+    if let Some(clause) = &args.history {
+        return history::run(clause, &args.config.config, args.json, screen);
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start")?;
     if args.mutate {
@@ -112,6 +124,7 @@ pub(crate) fn run(args: &ProveArgs, screen: &Screen) -> anyhow::Result<ExitCode>
     }
     let clock = Arc::new(SystemClock::new());
     let (policy, target) = runtime.block_on(subject(args, &clock))?;
+    let control = target.house.as_ref().map(|house| house.control.clone());
     let mut options = Options::new(&target, clock, Arc::new(SystemEntropy));
     if let Some(most) = args.requests_max {
         options.requests_max = most;
@@ -120,6 +133,9 @@ pub(crate) fn run(args: &ProveArgs, screen: &Screen) -> anyhow::Result<ExitCode>
         return dry_run(&policy, &target, &options, args.json, screen);
     }
     let report = runtime.block_on(judge(&policy, &target, &options, screen));
+    if let Some(control) = control {
+        record(&report, &control, screen);
+    }
     if let Some(path) = &args.html {
         std::fs::write(path, report.to_html()).with_context(|| format!("cannot write `{}`", path.display()))?;
         screen.talk(format_args!("report written to {}", path.display()));
@@ -139,6 +155,27 @@ pub(crate) async fn judge(policy: &Policy, target: &Target, options: &Options, s
     let report = reeve_prove::judge(policy, target, options, &|progress| watcher.take(progress)).await;
     watcher.finish();
     report
+}
+
+/// Hands the evidence to the gateway's ledger. A judgement stands whether it can be recorded or not.
+fn record(report: &Report, control: &Path, screen: &Screen) {
+    let rows = report.rows.iter().filter(|row| row.judged()).map(|row| {
+        let mut value = serde_json::to_value(&row.evidence).unwrap_or_default();
+        if let Some(members) = value.as_object_mut() {
+            members.insert(String::from("verdict"), row.evidence.verdict.word().into());
+            if let Verdict::Unknown { cause } = &row.evidence.verdict {
+                members.insert(String::from("unknown"), cause.to_string().into());
+            }
+        }
+        value
+    });
+    let rows: Vec<_> = rows.collect();
+    let Some(folder) = control.parent() else { return };
+    match deployment::ask(folder, &Request::Evidence { rows }) {
+        Ok(reply) if reply.done => screen.talk(format_args!("evidence in the ledger: {}", reply.text)),
+        Ok(reply) => screen.complain(format_args!("the evidence is not recorded: {}", reply.text)),
+        Err(error) => screen.complain(format_args!("the evidence is not recorded: {error}")),
+    }
 }
 
 /// What is judged, and by what.
@@ -208,6 +245,22 @@ fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
         http: reachable(settings.listen.http.first()),
         trust,
         error_path: settings.prove.error_path.clone(),
+        house: Some(inside(deployment)?),
+    })
+}
+
+/// The inside of the deployment, for its own judge.
+fn inside(deployment: &Deployment) -> anyhow::Result<reeve_prove::House> {
+    let settings = &deployment.loaded.settings;
+    let mut places = vec![settings.data.value.clone()];
+    if let Access::File(path) = &settings.access {
+        places.push(path.value.clone());
+    }
+    let policy = std::fs::read(&settings.policy.value).context("cannot read the policy")?;
+    Ok(reeve_prove::House {
+        control: deployment::control_path(&settings.data.value),
+        places,
+        policy_digest: keeping::digest(&policy),
     })
 }
 

@@ -29,7 +29,7 @@ Examples:
 pub(crate) fn run(args: &ReloadArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     // Only the data folder is read from the settings here; what the gateway thinks of the rest, it says itself.
     let loaded = settings::load(&args.config.config)?;
-    let reply = deployment::ask(&loaded.settings.data.value, Request::Reload)
+    let reply = deployment::ask(&loaded.settings.data.value, &Request::Reload)
         .hint("start one with `reeve up`, or name the settings of the one that runs with --config")?;
     if reply.done {
         screen.talk(reply.text);

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use reeve_base::SystemClock;
+use reeve_base::{SystemClock, SystemEntropy};
 use reeve_edge::Gateway;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::ConfigArgs;
-use crate::deployment::{self, Deployment, Socket};
+use crate::deployment::{self, Deployment, Reply, Request, Socket};
 use crate::environment;
 use crate::exit::ExitCode;
 use crate::failure;
+use crate::keeping::{Act, Keeping};
+use crate::sandbox;
 use crate::screen::{GOOD, STRONG, Screen, paint};
 
 /// Run the gateway in front of the application
@@ -40,21 +42,47 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
     let deployment = Deployment::read(&args.config.config, &*clock)?;
     deployment::show_warnings(&deployment.warnings, screen);
+    // The keys before the sandbox, because the seal is out of reach inside; everything that has threads after it,
+    // because Landlock and capabilities belong to a thread and go over to those that it starts.
+    let vault = deployment.kept().unlock(&*clock, Arc::new(SystemEntropy))?;
+    let plan = sandbox::Plan::of(&args.config.config, &deployment);
+    let shut_in = sandbox::enter(&plan, deployment.loaded.settings.server.sandbox.into())?;
+    for line in shut_in.warnings().iter().chain(&shut_in.notes) {
+        screen.complain(format_args!("sandbox: {line}"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let socket = Socket::open(&deployment.loaded.settings.data.value)?;
-        let (gateway, writer) = deployment.start(&clock)?;
+        let keeping = Arc::new(deployment.keep(vault, &clock).await?.shut_in(&shut_in)?);
+        let me = format!("uid:{}", rustix::process::getuid().as_raw());
+        deployment.record_system(&keeping).await?;
+        keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;
+        let (gateway, writer) = deployment.start(&clock, &keeping)?;
+        let tending = tokio::spawn({
+            let keeping = Arc::clone(&keeping);
+            async move { keeping.tend().await }
+        });
         greet(&deployment, &gateway, screen);
-        until_stopped(args, &deployment, &gateway, &socket, &clock, screen).await?;
+        let running =
+            Running { args, started: &deployment, gateway: &gateway, keeping: &keeping, clock: &clock, screen };
+        running.until_stopped(&socket, &me).await?;
         screen.talk("stopping: open requests may end");
         drop(socket);
+        tending.abort();
         gateway.stop().context("the gateway did not end well")?;
         if let Some(writer) = writer {
             // Its only fault would be a panic, and then there is nothing left to write.
             let _ = writer.join();
         }
+        keeping.act(&act("gateway.stop", &me, "stop", &deployment)).await?;
+        keeping.close().await?;
         Ok(ExitCode::Holds)
     })
+}
+
+/// Something that happens to the gateway as a whole.
+fn act<'a>(activity: &'static str, actor: &'a str, action: &'static str, deployment: &'a Deployment) -> Act<'a> {
+    Act { activity, actor, action, object: &deployment.policy.version }
 }
 
 fn greet(deployment: &Deployment, gateway: &Gateway, screen: &Screen) {
@@ -80,60 +108,76 @@ fn greet(deployment: &Deployment, gateway: &Gateway, screen: &Screen) {
     }
 }
 
-async fn until_stopped(
-    args: &UpArgs,
-    started: &Deployment,
-    gateway: &Gateway,
-    socket: &Socket,
-    clock: &SystemClock,
-    screen: &Screen,
-) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
-            _ = hang_up.recv() => {
-                reload(args, started, gateway, clock, screen);
-            }
-            (deployment::Request::Reload, conversation) = socket.next() => {
-                let reply = reload(args, started, gateway, clock, screen);
-                conversation.reply(&reply).await;
+/// A gateway that runs, and what its operators may tell it.
+struct Running<'r> {
+    args: &'r UpArgs,
+    started: &'r Deployment,
+    gateway: &'r Gateway,
+    keeping: &'r Arc<Keeping>,
+    clock: &'r SystemClock,
+    screen: &'r Screen,
+}
+
+impl Running<'_> {
+    async fn until_stopped(&self, socket: &Socket, me: &str) -> anyhow::Result<()> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                _ = hang_up.recv() => {
+                    self.reload(me).await;
+                }
+                (request, conversation) = socket.next() => {
+                    let asker = conversation.asker();
+                    if request == Request::Reload {
+                        conversation.reply(&self.reload(&asker).await).await;
+                        continue;
+                    }
+                    // A search through the ledger takes its time, and a stop must not wait for it.
+                    let keeping = Arc::clone(self.keeping);
+                    tokio::spawn(async move { conversation.reply(&keeping.answer(request, &asker).await).await });
+                }
             }
         }
     }
-}
 
-/// Reads everything again. Whatever is wrong with it is shown here and told to whoever asked.
-fn reload(
-    args: &UpArgs,
-    started: &Deployment,
-    gateway: &Gateway,
-    clock: &SystemClock,
-    screen: &Screen,
-) -> deployment::Reply {
-    let outcome = Deployment::read(&args.config.config, clock).and_then(|deployment| {
-        let mut later = deployment.reload(gateway)?.after_restart;
-        later.extend(deployment.fixed_since(started));
-        Ok((deployment, later))
-    });
-    match outcome {
-        Ok((deployment, later)) => {
-            deployment::show_warnings(&deployment.warnings, screen);
-            let mut text = format!("reloaded: {} {}", deployment.policy.title, deployment.policy.version);
-            if !later.is_empty() {
-                text += &format!("; changed and in effect only from the next start: {}", later.join(", "));
+    /// Reads everything again. Whatever is wrong with it is shown here and told to whoever asked.
+    async fn reload(&self, asker: &str) -> Reply {
+        match self.try_reload(asker).await {
+            Ok(text) => {
+                self.screen.talk(&text);
+                Reply::done(text, serde_json::Value::Null)
             }
-            screen.talk(&text);
-            deployment::Reply { done: true, text }
+            Err(error) => {
+                let text = failure::explain(&error, self.screen.width());
+                self.screen.complain(&text);
+                self.screen.complain("not reloaded: the gateway goes on with what it had");
+                Reply::refused(text)
+            }
         }
-        Err(error) => {
-            let text = failure::explain(&error, screen.width());
-            screen.complain(&text);
-            screen.complain("not reloaded: the gateway goes on with what it had");
-            deployment::Reply { done: false, text }
+    }
+
+    /// What is new is recorded before it takes effect: while nothing can be recorded, nothing can be changed.
+    async fn try_reload(&self, asker: &str) -> anyhow::Result<String> {
+        let deployment = Deployment::read(&self.args.config.config, self.clock)?;
+        deployment.rehearse(self.clock)?;
+        self.keeping.act(&act("gateway.reload", asker, "reload", &deployment)).await?;
+        deployment.record_system(self.keeping).await?;
+        let reloaded = deployment.reload(self.gateway, self.keeping);
+        if reloaded.is_err() {
+            self.keeping.act(&act("gateway.reload_failed", asker, "reload", &deployment)).await?;
+            self.started.record_system(self.keeping).await?;
         }
+        let mut later = reloaded?.after_restart;
+        later.extend(deployment.fixed_since(self.started));
+        deployment::show_warnings(&deployment.warnings, self.screen);
+        let mut text = format!("reloaded: {} {}", deployment.policy.title, deployment.policy.version);
+        if !later.is_empty() {
+            text += &format!("; changed and in effect only from the next start: {}", later.join(", "));
+        }
+        Ok(text)
     }
 }

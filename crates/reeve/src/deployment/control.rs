@@ -1,6 +1,7 @@
-//! The control socket: how `reeve reload` reaches a gateway that runs.
+//! The control socket: how other verbs, and probes, reach a gateway that runs.
 //!
-//! A Unix socket in the data folder, open to its owner only. One line asks, one JSON object answers.
+//! A Unix socket in the data folder, open to its owner only. One line of JSON asks, one answers; `docs/reference/control.md`
+//! lists the questions.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,25 +10,96 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
 /// What can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
     /// Read settings and policy again.
     Reload,
+    /// What runs, and how its ledger, keys and store are.
+    Status,
+    /// The newest entries of the ledger with an event whose member `key` is `value`, each with its proof.
+    Find {
+        /// A member of an event: `id`, `object`, `activity`, `actor`.
+        key: String,
+        /// Its whole value.
+        value: String,
+        /// The most entries, 1 to 100.
+        limit: usize,
+    },
+    /// Record what probes saw, and keep it as the newest verdicts.
+    Evidence {
+        /// A `reeve.report/1` row for each clause.
+        rows: Vec<Value>,
+    },
+    /// The newest verdict of a clause.
+    Verdict {
+        /// The clause.
+        clause: String,
+    },
+    /// Keep the contents of some days from being purged.
+    Hold(Hold),
+    /// End a hold.
+    Lift {
+        /// The label that it was made with.
+        label: String,
+    },
+    /// Destroy what has expired.
+    Purge {
+        /// Only say what has.
+        dry_run: bool,
+    },
+    /// Make a new version of the store key, and seal under it what is under older ones.
+    RotateKey,
+    /// Record that what opens the keys is about to be changed.
+    Reseal {
+        /// What is changed, in a sentence without a name.
+        what: String,
+    },
+}
+
+/// A legal hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hold {
+    /// What it is called, and called by when it is lifted.
+    pub(crate) label: String,
+    /// The class of entries.
+    pub(crate) class: String,
+    /// The first day.
+    pub(crate) from: Date,
+    /// The last day.
+    pub(crate) to: Date,
 }
 
 /// What comes back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reply {
     /// Whether it was done.
     pub(crate) done: bool,
     /// What there is to say, for a person.
     pub(crate) text: String,
+    /// What there is to say, for a program.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(crate) data: Value,
+}
+
+impl Reply {
+    /// It was done.
+    pub(crate) fn done(text: impl Into<String>, data: Value) -> Self {
+        Self { done: true, text: text.into(), data }
+    }
+
+    /// It was not.
+    pub(crate) fn refused(text: impl Into<String>) -> Self {
+        Self { done: false, text: text.into(), data: Value::Null }
+    }
 }
 
 /// Why a running gateway cannot be reached, or the socket not be opened.
@@ -63,7 +135,8 @@ pub(crate) struct Socket {
     _lock: fs::File,
 }
 
-fn path(folder: &Path) -> PathBuf {
+/// Where the socket of a data folder is.
+pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join("control.sock")
 }
 
@@ -96,7 +169,7 @@ impl Socket {
         Ok(Self { path, listener, _lock: lock })
     }
 
-    /// Waits for a question and hands it over with the stream to answer on. Nonsense and silence are dropped.
+    /// Waits for a question and hands it over with the stream to answer on. Nonsense is told so; silence is dropped.
     pub(crate) async fn next(&self) -> (Request, Conversation) {
         loop {
             let Ok((stream, _)) = self.listener.accept().await else {
@@ -108,8 +181,13 @@ impl Socket {
             let mut line = String::new();
             let mut bounded = (&mut reader).take(LINE_BYTES_MAX);
             let read = tokio::time::timeout(PATIENCE, bounded.read_line(&mut line)).await;
-            if let (Ok(Ok(_)), Ok(request)) = (read, serde_json::from_str(&line)) {
-                return (request, Conversation(reader.into_inner()));
+            if !matches!(read, Ok(Ok(1..))) {
+                continue;
+            }
+            let conversation = Conversation(reader.into_inner());
+            match serde_json::from_str(&line) {
+                Ok(request) => return (request, conversation),
+                Err(error) => conversation.reply(&Reply::refused(format!("not a question: {error}"))).await,
             }
         }
     }
@@ -126,6 +204,11 @@ impl Drop for Socket {
 pub(crate) struct Conversation(tokio::net::UnixStream);
 
 impl Conversation {
+    /// Who asks: the user that the system says is at the other end.
+    pub(crate) fn asker(&self) -> String {
+        self.0.peer_cred().map_or_else(|_| String::from("uid:unknown"), |peer| format!("uid:{}", peer.uid()))
+    }
+
     /// Answers.
     pub(crate) async fn reply(mut self, reply: &Reply) {
         let Ok(mut line) = serde_json::to_vec(reply) else { return };
@@ -139,12 +222,12 @@ impl Conversation {
 ///
 /// # Errors
 /// When none runs, or it does not answer.
-pub(crate) fn ask(folder: &Path, request: Request) -> Result<Reply, ControlError> {
+pub(crate) fn ask(folder: &Path, request: &Request) -> Result<Reply, ControlError> {
     let path = path(folder);
     let mut stream = UnixStream::connect(&path).map_err(|_| ControlError::NotRunning { folder: folder.to_owned() })?;
     let talk = |source| ControlError::Talk { path: path.clone(), source };
     stream.set_read_timeout(Some(ANSWER_MAX)).map_err(talk)?;
-    let mut line = serde_json::to_vec(&request).map_err(|error| talk(error.into()))?;
+    let mut line = serde_json::to_vec(request).map_err(|error| talk(error.into()))?;
     line.push(b'\n');
     stream.write_all(&line).map_err(talk)?;
     let mut answer = String::new();
@@ -152,8 +235,9 @@ pub(crate) fn ask(folder: &Path, request: Request) -> Result<Reply, ControlError
     serde_json::from_str(&answer).map_err(|error| talk(error.into()))
 }
 
-const LINE_BYTES_MAX: u64 = 1024;
+/// The evidence of some thousands of clauses.
+const LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A reload reads a policy and a certificate; it takes milliseconds.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Most take milliseconds; a search through a long ledger, or sealing a large store again, takes longer.
+const ANSWER_MAX: Duration = Duration::from_secs(300);

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
 
-use super::{Access, HostName, Listen, Located, Prove, Server, Settings, Surroundings, Tls, Upstream, sense};
+use super::{
+    Access, HostName, Listen, Located, Prove, Sandbox, Server, Settings, Surroundings, Tls, Upstream, keeping, sense,
+};
 
 /// The one format there is.
 pub(super) const SCHEMA: &str = "reeve.settings/1";
@@ -32,6 +34,9 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let listen = section(&mut top, "listen", Some("https = [\"127.0.0.1:8443\"]"));
     let tls = section(&mut top, "tls", Some("local = [\"localhost\", \"127.0.0.1\"]"));
     let upstream = section(&mut top, "upstream", Some("url = \"http://127.0.0.1:3000\""));
+    let keys = section(&mut top, "keys", None);
+    let ledger = section(&mut top, "ledger", None);
+    let store = section(&mut top, "store", None);
     let log = section(&mut top, "log", None);
     let server = section(&mut top, "server", None);
     let prove = section(&mut top, "prove", None);
@@ -43,15 +48,22 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let upstream = upstream.and_then(|table| read_upstream(table, folder, faults));
     // Tables that may be left out are read as if they were empty: their keys have defaults.
     let empty = Table::default();
+    let data = resolved(folder, data);
+    let seal = keeping::read_keys(keys.unwrap_or(&empty), folder, &data.value, faults);
+    let ledger = keeping::read_ledger(ledger.unwrap_or(&empty), folder, &data.value, faults);
+    let store = keeping::read_store(store.unwrap_or(&empty), folder, &data.value, faults);
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), faults);
     Some(Settings {
         policy: resolved(folder, policy?),
-        data: resolved(folder, data),
+        data,
         listen: listen?,
         tls: tls?,
         upstream: upstream?,
+        seal,
+        ledger,
+        store,
         access,
         server,
         prove,
@@ -184,8 +196,24 @@ fn read_server(table: &Table, cores: u16, faults: &mut Faults) -> Server {
     let workers = bounded(&mut fields, "workers", &(1..=WORKERS_MAX), cores.clamp(1, WORKERS_MAX));
     let drain = bounded(&mut fields, "drain", &(Period::seconds(0)..=Period::minutes(10)), Period::seconds(10));
     let connections = bounded(&mut fields, "connections", &(1..=1_000_000), 10_000);
+    let sandbox = read_sandbox(&mut fields);
     fields.finish();
-    Server { workers, drain, connections }
+    Server { workers, drain, connections, sandbox }
+}
+
+fn read_sandbox(fields: &mut Fields<'_, '_>) -> Sandbox {
+    let Some(written) = fields.optional::<Located<String>>("sandbox") else { return Sandbox::BestEffort };
+    match written.value.as_str() {
+        "best-effort" => Sandbox::BestEffort,
+        "enforce" => Sandbox::Enforce,
+        "off" => Sandbox::Off,
+        other => {
+            let fault = Diagnostic::error("document::wrong-value", format!("`{other}` is no kind of sandbox"));
+            let help = "write \"best-effort\", \"enforce\" or \"off\"";
+            fields.faults().push(fault.at(written.span, "this value").help(help));
+            Sandbox::BestEffort
+        }
+    }
 }
 
 fn read_prove(table: &Table, faults: &mut Faults) -> Prove {

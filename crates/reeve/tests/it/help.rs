@@ -2,7 +2,22 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 9] = ["demo", "init", "check", "explain", "up", "reload", "prove", "schema", "completions"];
+const VERBS: [&str; 14] = [
+    "demo",
+    "init",
+    "check",
+    "explain",
+    "up",
+    "reload",
+    "prove",
+    "ledger",
+    "key",
+    "store",
+    "witness",
+    "selftest",
+    "schema",
+    "completions",
+];
 
 #[test]
 fn help_of_the_program_and_of_every_verb() {

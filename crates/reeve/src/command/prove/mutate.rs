@@ -20,7 +20,7 @@ use crate::reference::Reference;
 use crate::screen::{BAD, GOOD, Screen, paint};
 
 use super::read_policy;
-use super::scratch::{Scratch, Twist};
+use super::scratch::{Inside, Scratch, Twist, Unrecorded};
 use super::table::style;
 use super::weak_front::Weakness;
 
@@ -103,6 +103,7 @@ fn distinct<'c>(controls: impl Iterator<Item = &'c Control>) -> Vec<Control> {
 
 /// How each control is taken away. Complete on purpose: a control that cannot be taken away cannot be proved.
 fn off(control: &Control) -> Off {
+    let unrecorded = |what| Off::Twisted(Twist { unrecorded: Some(what), ..Twist::default() });
     let front = |weakness| Off::Twisted(Twist { front: Some(weakness), ..Twist::default() });
     match control {
         // The library can go down to 1.2 and no further.
@@ -114,6 +115,14 @@ fn off(control: &Control) -> Off {
         Control::NetOpenPorts(_) => Off::Twisted(Twist { stray_port: true, ..Twist::default() }),
         Control::TrustLinks(_) => Off::Twisted(Twist { unpublished: true, ..Twist::default() }),
         Control::CoverageClauses(_) => Off::OtherClause(PLANNED_CLAUSE),
+        Control::LedgerAppendOnly(_) => unrecorded(Unrecorded::Acts),
+        Control::LogAccess(_) | Control::LogSecurityEvent(_) => unrecorded(Unrecorded::Requests),
+        Control::LogSystemChange(_) => unrecorded(Unrecorded::System),
+        Control::LedgerTamper(_) => Off::Twisted(Twist { tampered: true, ..Twist::default() }),
+        Control::LogRetention(_) | Control::LogPurge(_) => Off::Twisted(Twist { unpurged: true, ..Twist::default() }),
+        Control::LogCipher(_) => Off::Twisted(Twist { plain_log: true, ..Twist::default() }),
+        Control::BodyNoPersist(_) => Off::Twisted(Twist { hoarding: true, ..Twist::default() }),
+        Control::StoreCipherHeader(_) => Off::Twisted(Twist { bare_store: true, ..Twist::default() }),
         Control::TlsCipherBits(_)
         | Control::TlsOnly(_)
         | Control::TlsHttpsOnly(_)
@@ -169,13 +178,30 @@ async fn judge(
     more: &str,
     clock: &Arc<SystemClock>,
 ) -> anyhow::Result<(Verdict, String)> {
-    let scratch = Scratch::start(enforced, twist)?;
+    let scratch = Scratch::start(enforced, twist, inside(control)).await?;
     let policy = policy_of(&fitted(control, &scratch), more, clock)?;
     let options = Options::new(&scratch.target, Arc::clone(clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
     let report = reeve_prove::judge(&policy, &scratch.target, &options, &|_| {}).await;
     let row = report.rows.into_iter().find(|row| row.evidence.control == control.name());
     let evidence = row.context("the probe did not report")?.evidence;
     Ok((evidence.verdict, evidence.seen))
+}
+
+/// Whether judging it means to look inside, at what the instance keeps.
+fn inside(control: &Control) -> Inside {
+    match control {
+        // Logs that have expired are needed to see them go, and a ledger without any to see what it holds.
+        Control::LogRetention(_) | Control::LogPurge(_) => Inside::WithOldLogs,
+        Control::LedgerAppendOnly(_)
+        | Control::LedgerTamper(_)
+        | Control::LogAccess(_)
+        | Control::LogSystemChange(_)
+        | Control::LogSecurityEvent(_)
+        | Control::LogCipher(_)
+        | Control::BodyNoPersist(_)
+        | Control::StoreCipherHeader(_) => Inside::Kept,
+        _ => Inside::Nothing,
+    }
 }
 
 /// The control with parameters that can hold on a scratch instance.

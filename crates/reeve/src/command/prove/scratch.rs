@@ -1,11 +1,12 @@
 //! Scratch instances: an application and a gateway before it, on an address of their own, gone when dropped.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use reeve_base::{Entropy, SystemClock, SystemEntropy};
+use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings};
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -13,10 +14,12 @@ use reeve_prove::Target;
 use crate::application::{Application, Manners};
 
 use super::authorities;
+use super::house::{House, HousePlan};
 use super::weak_front::{WeakFront, Weakness};
 
 /// How a scratch instance differs from what a deployment would be.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that is taken away, and at most one of them is")]
 pub(crate) struct Twist {
     /// The application has taken down its published pages.
     pub(crate) unpublished: bool,
@@ -26,6 +29,40 @@ pub(crate) struct Twist {
     pub(crate) stray_port: bool,
     /// Something in front of the gateway accepts old TLS.
     pub(crate) front: Option<Weakness>,
+    /// Something is not recorded.
+    pub(crate) unrecorded: Option<Unrecorded>,
+    /// An entry of the ledger was altered.
+    pub(crate) tampered: bool,
+    /// Nobody purges what has expired.
+    pub(crate) unpurged: bool,
+    /// There is an access log in a plain file.
+    pub(crate) plain_log: bool,
+    /// The application writes what it is sent into the data folder.
+    pub(crate) hoarding: bool,
+    /// The store is given a sealer that seals nothing.
+    pub(crate) bare_store: bool,
+}
+
+/// What is not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unrecorded {
+    /// Administrative acts.
+    Acts,
+    /// Requests, let through or refused.
+    Requests,
+    /// Changes of the system.
+    System,
+}
+
+/// What an instance keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// Nothing: it is judged from outside.
+    Nothing,
+    /// A ledger, a store and their keys.
+    Kept,
+    /// The same, with request logs of a day that has long expired.
+    WithOldLogs,
 }
 
 /// A running instance.
@@ -37,17 +74,27 @@ pub(crate) struct Scratch {
     _front: Option<WeakFront>,
     _stray: Option<TcpListener>,
     gateway: Option<Gateway>,
+    _house: Option<House>,
     _application: Application,
     _folder: tempfile::TempDir,
 }
 
 impl Scratch {
     /// Starts an instance that enforces `controls`.
-    pub(crate) fn start(controls: &Controls, twist: Twist) -> anyhow::Result<Self> {
+    pub(crate) async fn start(controls: &Controls, twist: Twist, inside: Inside) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder")?;
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data)?;
         let ip = own_address()?;
-        let application = Application::start(if twist.unpublished { Manners::Unpublished } else { Manners::Careless })
-            .context("cannot start the sample application")?;
+        let application = Application::start(manners(twist, &data)).context("cannot start the sample application")?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let house = match inside {
+            Inside::Nothing => None,
+            Inside::Kept | Inside::WithOldLogs => {
+                let plan = HousePlan { twist, old_logs: inside == Inside::WithOldLogs, policy: SCRATCH_POLICY };
+                Some(House::start(controls, plan, &data, &clock).await?)
+            }
+        };
         let authority = LocalAuthority {
             folder: folder.path().to_owned(),
             names: vec![ip.to_string(), String::from("localhost")],
@@ -65,8 +112,14 @@ impl Scratch {
             connections_max: 4_096,
             drain: Duration::ZERO,
         };
-        let tools =
-            Tools { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), log: AccessLog::off() };
+        let log = if twist.plain_log {
+            AccessLog::to(Box::new(std::fs::File::create(data.join("access.log"))?))?.0
+        } else {
+            AccessLog::off()
+        };
+        let log = house.as_ref().map_or_else(|| log.clone(), |house| log.clone().recorded_by(house.recorder()));
+        let sealer = house.as_ref().map(House::sealer);
+        let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, sealer };
         let gateway = Gateway::start(settings, controls, tools)?;
         let (https, http) = (gateway.https().first().copied().unwrap_or(any), gateway.http().first().copied());
         let stray = TcpListener::bind(any).context("cannot listen")?;
@@ -79,6 +132,7 @@ impl Scratch {
             http,
             trust: authorities(&ca)?,
             error_path: Some(String::from("/boom")),
+            house: house.as_ref().map(House::seen),
         };
         Ok(Self {
             target,
@@ -86,6 +140,7 @@ impl Scratch {
             _front: front,
             _stray: twist.stray_port.then_some(stray),
             gateway: Some(gateway),
+            _house: house,
             _application: application,
             _folder: folder,
         })
@@ -98,6 +153,14 @@ impl Drop for Scratch {
             // Nothing is recorded of a scratch instance, not even how it ended.
             let _ = gateway.stop();
         }
+    }
+}
+
+fn manners(twist: Twist, data: &Path) -> Manners {
+    match twist {
+        Twist { unpublished: true, .. } => Manners::Unpublished,
+        Twist { hoarding: true, .. } => Manners::Hoarding(data.join("uploads")),
+        _ => Manners::Careless,
     }
 }
 
@@ -123,5 +186,7 @@ fn own_address() -> anyhow::Result<IpAddr> {
     Ok(IpAddr::V4(Ipv4Addr::new(127, 77, third, fourth.clamp(1, 254))))
 }
 
+/// What stands for the policy file of an instance that has none.
+const SCRATCH_POLICY: &[u8] = b"scratch";
 const VALID_DAYS: i64 = 90;
 const EXPIRING_DAYS: i64 = 5;

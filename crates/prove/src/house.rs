@@ -1,0 +1,16 @@
+//! The inside of a deployment, where the judge may look: its control socket and the places it writes to.
+
+use std::path::PathBuf;
+
+/// What a probe may look at beside the wire, when it judges a deployment from the same machine and as its owner.
+///
+/// A site that is judged from outside has none, and clauses on what is kept inside are then unknown, not kept.
+#[derive(Debug, Clone)]
+pub struct House {
+    /// The control socket of the running gateway.
+    pub control: PathBuf,
+    /// Every file and folder on this machine that the deployment is set to write to.
+    pub places: Vec<PathBuf>,
+    /// SHA-256 of the policy file that it is set to, in hexadecimal.
+    pub policy_digest: String,
+}

@@ -1,0 +1,150 @@
+//! The control socket of a deployment: one line of JSON asks, one answers.
+//!
+//! Spoken from its description and not from the code that answers it, like everything else that a probe speaks.
+
+use std::time::Duration;
+
+use reeve_base::Cause;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::{sleep, timeout};
+
+use super::Site;
+use crate::House;
+
+/// The answer to a question.
+#[derive(Debug, Deserialize)]
+struct Reply {
+    done: bool,
+    text: String,
+    #[serde(default)]
+    data: Value,
+}
+
+/// What the deployment says of itself.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Status {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// The file that it was started from.
+    pub(crate) program: Option<std::path::PathBuf>,
+    /// Its ledger.
+    pub(crate) ledger: LedgerStatus,
+    /// Where its store is, if in files.
+    pub(crate) store_files: Vec<std::path::PathBuf>,
+}
+
+/// What the deployment says of its ledger.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LedgerStatus {
+    /// The verifier key of its checkpoints (C2SP signed-note).
+    pub(crate) key: String,
+    /// Its folder; none if it is in a bucket.
+    pub(crate) folder: Option<std::path::PathBuf>,
+    /// The verifier keys of its witnesses.
+    pub(crate) witnesses: Vec<String>,
+    /// A witness that holds another history, in a sentence.
+    pub(crate) disagreement: Option<String>,
+    /// How long request logs are kept.
+    pub(crate) request_days: u16,
+}
+
+/// An entry that was found, with what proves that it is in the ledger.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Found {
+    /// Its number.
+    pub(crate) seq: u64,
+    /// Its class of retention.
+    pub(crate) class: String,
+    /// What happened.
+    pub(crate) event: Value,
+    /// Its proof.
+    pub(crate) proof: FoundProof,
+}
+
+/// See C2SP tlog-tiles and RFC 6962 section 2.1.1. Byte strings are in base64.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FoundProof {
+    pub(crate) leaf: String,
+    pub(crate) index: u64,
+    pub(crate) hashes: Vec<String>,
+    pub(crate) checkpoint: String,
+    pub(crate) salt: String,
+    pub(crate) body: String,
+}
+
+impl Site {
+    /// The inside, if the judge may look there.
+    pub(crate) fn house(&self) -> Result<&House, Cause> {
+        self.target().house.as_ref().ok_or_else(|| {
+            Cause::Denied(String::from("what is kept inside is seen only from the deployment's own machine"))
+        })
+    }
+
+    /// What the deployment says of itself.
+    pub(crate) async fn status(&self) -> Result<Status, Cause> {
+        read(self.tell(&json!("status")).await?)
+    }
+
+    /// Asks for something to be done.
+    pub(crate) async fn tell(&self, request: &Value) -> Result<Value, Cause> {
+        self.spend()?;
+        let house = self.house()?;
+        let unreachable = |error: std::io::Error| Cause::Unreachable(format!("{}: {error}", house.control.display()));
+        let exchange = async {
+            let mut stream = UnixStream::connect(&house.control).await?;
+            stream.write_all(format!("{request}\n").as_bytes()).await?;
+            let mut line = String::new();
+            BufReader::new(stream).take(ANSWER_BYTES_MAX).read_line(&mut line).await?;
+            Ok(line)
+        };
+        let line = timeout(ANSWER_MAX, exchange)
+            .await
+            .map_err(|_| Cause::Unreachable(String::from("the control socket does not answer")))?
+            .map_err(unreachable)?;
+        let reply: Reply = serde_json::from_str(&line)
+            .map_err(|error| Cause::Unexpected(format!("the control socket's answer cannot be read: {error}")))?;
+        if reply.done { Ok(reply.data) } else { Err(Cause::Unexpected(reply.text)) }
+    }
+
+    /// The newest entries whose `key` is `value`; waits a while for the first, because entries are sealed in batches.
+    pub(crate) async fn find(&self, key: &str, value: &str) -> Result<Vec<Found>, Cause> {
+        self.find_within(SEALED_WITHIN, key, value).await
+    }
+
+    /// The same for what must have been sealed long ago.
+    pub(crate) async fn find_at_once(&self, key: &str, value: &str) -> Result<Vec<Found>, Cause> {
+        self.find_within(Duration::ZERO, key, value).await
+    }
+
+    async fn find_within(&self, patience: Duration, key: &str, value: &str) -> Result<Vec<Found>, Cause> {
+        let question = json!({ "find": { "key": key, "value": value, "limit": 4 } });
+        let since = self.ticks();
+        loop {
+            #[derive(Deserialize)]
+            struct Entries {
+                entries: Vec<Found>,
+            }
+            let found: Entries = read(self.tell(&question).await?)?;
+            if !found.entries.is_empty() || self.ticks().since(since) >= patience {
+                return Ok(found.entries);
+            }
+            sleep(AGAIN).await;
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(data: Value) -> Result<T, Cause> {
+    serde_json::from_value(data)
+        .map_err(|error| Cause::Unexpected(format!("the control socket answers oddly: {error}")))
+}
+
+/// An entry of the ledger holds at most 1 MiB, and at most four are asked for.
+const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const ANSWER_MAX: Duration = Duration::from_secs(15);
+
+/// Workers hand requests over every 100 ms, and the ledger seals four times a second.
+const SEALED_WITHIN: Duration = Duration::from_secs(4);
+const AGAIN: Duration = Duration::from_millis(100);
