@@ -258,6 +258,7 @@ for round in 1 2 3; do
     ((left == 1))
   }
   check "one stays, round $round" within 10 one_left
+  wait_for_port "$https" 10 || true
   check "it serves" is "$(code "$url/")" 200
   check "and hears \`reeve reload\`" "$REEVE" reload --quiet --config site/reeve.toml
   for pid in "${crowd[@]}"; do stop "$pid" 15; done

@@ -132,6 +132,9 @@ wait_for_port() { within "${2:-10}" open_port "$1"; }
 start() {
   local name=$1
   shift
+  # Here, and not by the redirection alone: until that has happened, a reader would find what an earlier run wrote.
+  : >"$TMP/$name.out"
+  : >"$TMP/$name.err"
   "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
   started=$!
   children+=("$started")
