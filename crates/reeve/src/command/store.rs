@@ -21,7 +21,7 @@ use crate::settings::{StoreSettings, load};
 
 /// See what is kept, bring its database up to date, and move it to another one
 ///
-/// Records are kept in SQLite, or in PostgreSQL where `database` in [store] says so. Whatever can be personal is sealed
+/// Records are kept in SQLite, or in PostgreSQL where `database` in `[store]` says so. Whatever can be personal is sealed
 /// before a database sees it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]

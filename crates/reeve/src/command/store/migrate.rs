@@ -15,7 +15,7 @@ use crate::settings::{self, StoreSettings};
 
 /// Bring the tables in PostgreSQL up to date
 ///
-/// Tables belong to the role of --admin; the role that `database` in [store] names is made if there is none, and gets the
+/// Tables belong to the role of --admin; the role that `database` in `[store]` names is made if there is none, and gets the
 /// rights that it needs and no others. What is up to date stays as it is. A SQLite file is brought up to date whenever it
 /// is opened and needs none of this.
 #[derive(Debug, Args)]
