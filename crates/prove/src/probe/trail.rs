@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use reeve_policy::catalogue::{
     AccessOutcome, LedgerAppendOnly, LogAccess, LogSecurityEvent, LogSystemChange, SystemChange,
 };
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{Kept, Notes, Probe, Running, Sends, Twin};
 use crate::Target;
@@ -115,13 +117,26 @@ impl Probe for LogSystemChange {
                     SystemChange::Deploy => ("system.deploy", program(&status)?),
                     SystemChange::Host => ("system.host", host()?),
                 };
-                let found = site.find_at_once("activity", activity).await?;
-                let newest = found.first().map_or(&[][..], std::slice::from_ref);
-                let what = format!("{activity} {expected}");
-                notes.either(recorded(&what, newest, &status, |event| text(event, "object").contains(&expected)));
+                let says = |event: &Value| text(event, "object").contains(&expected);
+                let newest = newest(site, activity, says).await?;
+                notes.either(recorded(&format!("{activity} {expected}"), &newest, &status, says));
             }
             Ok(Kept::with(twin, "what runs, by which policy and on which host is what the ledger recorded last"))
         })
+    }
+}
+
+/// The newest entry of this activity. One that says something else is looked at again for a while: what was recorded a
+/// moment ago, by a reload, may not be sealed yet.
+async fn newest(site: &Site, activity: &str, says: impl Fn(&Value) -> bool) -> Result<Vec<Found>, Cause> {
+    let since = site.ticks();
+    loop {
+        let mut found = site.find_at_once("activity", activity).await?;
+        found.truncate(1);
+        if found.iter().any(|entry| says(&entry.event)) || site.ticks().since(since) > SEALED_SOON {
+            return Ok(found);
+        }
+        sleep(AGAIN).await;
     }
 }
 
@@ -254,3 +269,7 @@ fn alterations(copy: &Copy) -> Vec<(&'static str, Copy)> {
 }
 
 const READ_TRIES: u32 = 5;
+
+/// The ledger seals four times a second.
+const SEALED_SOON: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(100);
