@@ -82,6 +82,7 @@ fn while_nothing_can_be_recorded_requests_are_refused_and_never_reach_the_applic
     assert!(house.get("/").starts_with("HTTP/1.1 503 "));
     kept.failing.store(false, Ordering::SeqCst);
     assert!(house.get("/").starts_with("HTTP/1.1 200 "));
+    // Two workers write, in the order in which they come to it.
     let events = house.close();
-    assert_eq!(events[0]["control"], "log.access");
+    assert!(events.iter().any(|event| event["control"] == "log.access"), "{events:?}");
 }
