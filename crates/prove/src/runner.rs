@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use reeve_base::{Cause, ClauseId, ControlName, Evidence, ProbeName, Timestamp, Verdict};
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::probe::{self, Finding, Notes, Turn, Way};
 use crate::report::{PolicyHead, Row, RowException};
+use crate::tlog::hexadecimal;
 use crate::wire::{Site, WireError};
 use crate::{Options, Report, Target};
 
@@ -277,11 +277,6 @@ fn unseen(cause: Cause) -> Finding {
         other => other.to_string(),
     };
     Finding { seen, verdict: Verdict::Unknown { cause }, observations: Vec::new() }
-}
-
-/// SHA-256 in hexadecimal.
-fn hexadecimal(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How many probes run beside each other where each has an address of its own.
