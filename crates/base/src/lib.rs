@@ -17,6 +17,7 @@
 //!
 //! Start reading at [`quantity`] for the values and at [`verdict`] for what a judgement may say.
 
+mod actuator;
 pub mod diagnostic;
 pub mod document;
 mod entropy;
@@ -31,6 +32,7 @@ mod secret;
 mod time;
 pub mod verdict;
 
+pub use actuator::Actuator;
 pub use diagnostic::{Diagnostic, Severity, Source, Span};
 pub use entropy::{Entropy, EntropyError, SystemEntropy};
 pub use event::{Event, Outcome};

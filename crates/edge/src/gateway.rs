@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::ban::Bans;
 use crate::certificate::{self, Certificate, CertificateError};
 use crate::connection_cap::ConnectionCap;
 use crate::rate::Rates;
@@ -32,6 +33,8 @@ pub struct Tools {
     pub entropy: Arc<dyn Entropy>,
     /// Where its events go.
     pub log: AccessLog,
+    /// Who is banned. Kept and shared by whoever made it; the gateway enforces it and tells it what it sees.
+    pub bans: Arc<Bans>,
     /// Seals the private keys that it makes; without it they are kept in files of mode 0600.
     pub sealer: Option<Arc<dyn Sealer>>,
 }
@@ -154,6 +157,7 @@ impl Gateway {
         let (https_addresses, http_addresses) = (addresses(&https)?, addresses(&http)?);
         let https_port = https_addresses.first().map_or(443, SocketAddr::port);
         let live = Live::build(&settings, controls, &tools, https_port)?;
+        tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
@@ -227,6 +231,7 @@ impl Gateway {
         let https_port = self.https.first().map_or(443, SocketAddr::port);
         let live = Live::build(settings, controls, &self.shared.tools, https_port)?;
         self.shared.live.store(Arc::new(live));
+        self.shared.tools.bans.follow(controls);
         let mut after_restart = Vec::new();
         // Against what it was started with, because that is what it still does.
         if settings.https != self.settings.https || settings.http != self.settings.http {

@@ -9,6 +9,7 @@
 //! Start reading at [`Gateway`], then `serve`.
 
 mod access_log;
+mod ban;
 mod body;
 mod certificate;
 mod connection_cap;
@@ -29,6 +30,10 @@ mod upstream;
 mod worker;
 
 pub use access_log::AccessLog;
+pub use ban::{
+    BANS_MAX, Ban, BanError, Bans, CANARIES_MAX, CANARY_TIME, Canaries, Change, EXEMPT_MAX, Ending, GRACE, JailRule,
+    MEMORY, REASON_BYTES_MAX, banned_network, parse_network,
+};
 pub use certificate::{Certificate, CertificateError, LocalAuthority};
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};

@@ -45,6 +45,8 @@ pub enum Refusal {
     UpstreamGarbled(String),
     /// The application answered with an error that is not shown.
     UpstreamError(StatusCode),
+    /// The address is banned, and came over a connection that was open before.
+    Banned,
     /// What it does could not be recorded, and the policy promises a record.
     Unrecorded,
     /// A fault in the gateway itself.
@@ -69,6 +71,7 @@ impl Refusal {
             Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
+            Self::Banned => StatusCode::FORBIDDEN,
             Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -86,8 +89,35 @@ impl Refusal {
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
             Self::ClientGone(_) => "client",
+            Self::Banned => "ban",
             Self::Unrecorded => "log.access",
             Self::Fault(_) => "gateway",
+        }
+    }
+
+    /// Whether the client brought it on itself. A fault of the gateway or of the application is not held against it.
+    pub(crate) const fn is_of_client(&self) -> bool {
+        match self {
+            Self::Malformed(_)
+            | Self::Version
+            | Self::Expectation
+            | Self::TransferCoding
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::HeadTooSlow
+            | Self::BodyTooSlow
+            | Self::Method
+            | Self::HiddenPath
+            | Self::Rate { .. } => true,
+            Self::ClientGone(_)
+            | Self::UpstreamDown(_)
+            | Self::UpstreamSlow
+            | Self::UpstreamGarbled(_)
+            | Self::UpstreamError(_)
+            | Self::Banned
+            | Self::Unrecorded
+            | Self::Fault(_) => false,
         }
     }
 
@@ -104,6 +134,7 @@ impl Refusal {
             | Self::HeadTooSlow
             | Self::BodyTooSlow
             | Self::ClientGone(_)
+            | Self::Banned
             | Self::Fault(_) => true,
             Self::Method
             | Self::HiddenPath
@@ -142,6 +173,7 @@ impl fmt::Display for Refusal {
             Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
             Self::UpstreamError(status) => write!(f, "upstream answered {status}"),
+            Self::Banned => f.write_str("address is banned"),
             Self::Unrecorded => f.write_str("cannot be recorded"),
             Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),
         }

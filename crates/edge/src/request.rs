@@ -10,6 +10,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use reeve_base::{DecisionId, Ticks};
+use tokio::sync::Notify;
 
 use crate::guard::Heads;
 use crate::rate::Rates;
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     pub(crate) transport: Transport,
     /// What the guard found in the heads of this connection.
     pub(crate) heads: Arc<Heads>,
+    /// Told when the connection is to end after the answers that are under way.
+    pub(crate) leave: Rc<Notify>,
 }
 
 /// How a client reached the gateway.

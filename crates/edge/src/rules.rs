@@ -121,7 +121,7 @@ impl Rules {
 
 /// The path as an application may come to read it: percent-encoding resolved, parameters of segments cut off, empty and
 /// dot segments gone (RFC 3986 sections 5.2.4 and 6.2.2). Used to compare, never to forward.
-fn plainly(path: &str) -> Cow<'_, str> {
+pub(crate) fn plainly(path: &str) -> Cow<'_, str> {
     let spelled_out =
         path.bytes().any(|byte| matches!(byte, b'%' | b';' | b'\\')) || path.contains("//") || path.contains("/.");
     if !spelled_out {

@@ -21,12 +21,14 @@ use hyper_util::rt::TokioTimer;
 use reeve_base::{DecisionId, Event, EventId, Outcome, Ticks};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
+use crate::ban::Seen;
 use crate::body::AnswerBody;
 use crate::forward::forward;
 use crate::gateway::Live;
-use crate::guard::{Guard, Heads};
+use crate::guard::Guard;
 use crate::page::{page, prefers_json};
 use crate::refusal::{Refusal, whole_seconds};
 use crate::request::{Allowed, Client, Parsed, Transport};
@@ -48,7 +50,7 @@ pub(crate) async fn connection(
         Speaks::Tls => Transport::Tls,
         Speaks::Plain => Transport::Plain,
     };
-    let client = Client { address, text, header, transport, heads: Arc::new(Heads::default()) };
+    let client = Client { address, text, header, transport, heads: Arc::default(), leave: Rc::default() };
     match speaks {
         Speaks::Plain => serve_h1(worker, &live, stream, client).await,
         Speaks::Tls => {
@@ -96,10 +98,11 @@ async fn serve_h1<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     if live.rules.guard.head.fields_max > H1_FIELDS_WITHOUT_ALLOCATION {
         builder.max_headers(live.rules.guard.head.fields_max);
     }
+    let leave = Rc::clone(&client.leave);
     let (phase, service) = (worker.phase.clone(), service(worker, client));
     let connection = builder.serve_connection(guard, service).with_upgrades();
     let mut connection = pin!(connection);
-    until_drained(phase, |cx, draining| {
+    until_drained(phase, &leave, |cx, draining| {
         if draining {
             connection.as_mut().graceful_shutdown();
         }
@@ -128,9 +131,10 @@ async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
         .max_pending_accept_reset_streams(Some(H2_RESETS_MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
+    let leave = Rc::clone(&client.leave);
     let (phase, service) = (worker.phase.clone(), service(worker, client));
     let mut connection = pin!(builder.serve_connection(guard, service));
-    until_drained(phase, |cx, draining| {
+    until_drained(phase, &leave, |cx, draining| {
         if draining {
             connection.as_mut().graceful_shutdown();
         }
@@ -139,15 +143,17 @@ async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     .await;
 }
 
-/// Polls a connection to its end, and tells it once when the gateway drains.
+/// Polls a connection to its end, and tells it once when the gateway drains or its client is to leave.
 async fn until_drained(
     mut phase: tokio::sync::watch::Receiver<Phase>,
+    leave: &Notify,
     mut poll: impl FnMut(&mut std::task::Context<'_>, bool) -> Poll<()>,
 ) {
     let mut drain = pin!(phase.wait_for(|phase| *phase == Phase::Draining));
+    let mut leave = pin!(leave.notified());
     let mut told = false;
     poll_fn(|cx| {
-        if !told && drain.as_mut().poll(cx).is_ready() {
+        if !told && (drain.as_mut().poll(cx).is_ready() || leave.as_mut().poll(cx).is_ready()) {
             told = true;
             return poll(cx, true);
         }
@@ -254,6 +260,11 @@ fn judge(
     id: EventId,
     request: Request<Incoming>,
 ) -> Result<Judged, Refusal> {
+    if worker.shared.tools.bans.turns_away(client.address) {
+        // Over HTTP/1 the answer ends the connection; over HTTP/2 this does, once the answers under way are out.
+        client.leave.notify_one();
+        return Err(Refusal::Banned);
+    }
     if worker.log.must_refuse() {
         return Err(Refusal::Unrecorded);
     }
@@ -332,6 +343,14 @@ fn finish(
 ) -> Response<AnswerBody> {
     live.rules.answers.dress(response.headers_mut(), client.transport);
     response.body_mut().keep_open(open);
+    worker.shared.tools.bans.notice(
+        client.address,
+        Seen {
+            path: record.target.as_ref().map(PathAndQuery::path),
+            status: response.status(),
+            refusal: refusal.as_ref().map(|(refusal, _)| *refusal),
+        },
+    );
     let (outcome, line) = match refusal {
         None => (Outcome::Allowed, None),
         Some((refusal, line)) => (outcome(refusal), line),

@@ -159,6 +159,10 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks) -> Jo
 }
 
 fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, speaks: Speaks, connections: &mut JoinSet<()>) {
+    // Before anything else, and without a word: a banned address is to cost nothing.
+    if worker.shared.tools.bans.turns_away(peer.ip()) {
+        return;
+    }
     let live = worker.shared.live.load_full();
     let cap = &worker.shared.connections;
     // Refused without a word: an answer would cost what the cap protects.

@@ -7,12 +7,14 @@
 #[macro_use]
 mod spec;
 
+mod ban;
 mod edge;
 mod ledger;
 mod planned;
 mod prove;
 mod value;
 
+pub use ban::*;
 pub use edge::*;
 pub use ledger::*;
 pub use planned::{PLANNED, Planned, planned};
@@ -118,6 +120,9 @@ controls! {
     input_methods: InputMethods,
     error_page: ErrorPage,
     error_no_debug: ErrorNoDebug,
+    ban_http: BanHttp,
+    ban_auto: BanAuto,
+    ban_ssh: BanSsh,
     net_open_ports: NetOpenPorts,
     edge_smuggling: EdgeSmuggling,
     edge_slow_and_flood: EdgeSlowAndFlood,

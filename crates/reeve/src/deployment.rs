@@ -80,7 +80,8 @@ impl Deployment {
         let (log, writer) = open_log(&self.loaded)?;
         let log = log.recorded_by(keeping.recorder());
         let sealer = Some(Arc::clone(&keeping.vault) as Arc<dyn Sealer>);
-        let tools = Tools { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SystemEntropy), log, sealer };
+        let (clock, bans) = (Arc::clone(clock) as Arc<dyn Clock>, Arc::clone(&keeping.bans));
+        let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, bans, sealer };
         let settings = edge_settings(&self.loaded.settings);
         let gateway =
             Gateway::start(settings, &Controls::of(&self.policy), tools).map_err(|error| self.explain(error))?;

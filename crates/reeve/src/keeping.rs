@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Recorder, Sealer};
+use reeve_edge::Bans;
 use reeve_ledger::{Class, Entry, Ledger};
 use reeve_policy::catalogue::{Controls, LogRetention, OnFailure};
 use reeve_store::Store;
@@ -127,6 +128,8 @@ pub(crate) struct Keeping {
     pub(crate) vault: Arc<Vault>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) store: Store,
+    /// Who is banned; kept in the store, enforced by the gateway.
+    pub(crate) bans: Arc<Bans>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
     requests: Arc<Requests>,
@@ -190,7 +193,8 @@ impl Keeping {
         let store = open::store(&kept, &store_sealer, &clock, &entropy).await?;
         let ids = EventIds::new(&*entropy)?;
         let requests = Arc::new(Requests::new(Arc::clone(&ledger), weakening.requests, on_failure));
-        Ok(Self { kept, vault, ledger, store, clock, ids, requests, weakening, sandbox: Value::Null })
+        let bans = Arc::new(Bans::new(Arc::clone(&clock)));
+        Ok(Self { kept, vault, ledger, store, bans, clock, ids, requests, weakening, sandbox: Value::Null })
     }
 
     /// The same, telling how the process is shut in.

@@ -1,7 +1,7 @@
 //! A client that sends exactly the bytes it is told to, over TLS.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 pub(crate) struct Client {
     stream: StreamOwned<ClientConnection, TcpStream>,
@@ -26,11 +27,28 @@ pub(crate) fn config(authority: &Path) -> ClientConfig {
         .with_no_client_auth()
 }
 
+/// Connects from `source`.
+pub(crate) fn dial_from(source: IpAddr, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
+}
+
 impl Client {
     pub(crate) fn connect(address: SocketAddr, authority: &Path) -> Self {
+        let tcp = TcpStream::connect(address).unwrap();
+        Self::over(tcp, authority)
+    }
+
+    /// The same from an address of this machine's own choosing.
+    pub(crate) fn connect_from(source: IpAddr, address: SocketAddr, authority: &Path) -> Self {
+        Self::over(dial_from(source, address), authority)
+    }
+
+    fn over(tcp: TcpStream, authority: &Path) -> Self {
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(Arc::new(config(authority)), name).unwrap();
-        let tcp = TcpStream::connect(address).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { stream: StreamOwned::new(connection, tcp) }
     }
@@ -50,6 +68,13 @@ impl Client {
             all.extend(&piece[..read]);
         }
         String::from_utf8(all).unwrap()
+    }
+
+    /// The same, where it may close before there is anything to read.
+    pub(crate) fn try_read_to_end(&mut self) -> Option<String> {
+        let mut all = Vec::new();
+        let ended = self.stream.read_to_end(&mut all);
+        (ended.is_ok() || !all.is_empty()).then(|| String::from_utf8(all).unwrap())
     }
 
     /// Reads until the gateway closes.

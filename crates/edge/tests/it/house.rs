@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reeve_base::{Recorder, SystemClock, SystemEntropy};
-use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings};
+use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
+use reeve_edge::{
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings,
+};
 use reeve_policy::catalogue::{Control, Controls};
 
 use crate::client::Client;
@@ -15,6 +17,7 @@ pub(crate) struct House {
     pub(crate) gateway: Option<Gateway>,
     pub(crate) settings: Settings,
     pub(crate) folder: tempfile::TempDir,
+    pub(crate) bans: Arc<Bans>,
     log: Lines,
     writer: Option<std::thread::JoinHandle<()>>,
 }
@@ -95,10 +98,11 @@ impl House {
             Some(recorder) => sink.recorded_by(recorder),
             None => sink,
         };
-        let tools =
-            Tools { clock: Arc::new(SystemClock::new()), entropy: Arc::new(SystemEntropy), log: sink, sealer: None };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let bans = Arc::new(Bans::new(Arc::clone(&clock)));
+        let tools = Tools { bans: Arc::clone(&bans), clock, entropy: Arc::new(SystemEntropy), log: sink, sealer: None };
         let gateway = Gateway::start(settings.clone(), controls, tools).unwrap();
-        Self { gateway: Some(gateway), settings, folder, log, writer: Some(writer) }
+        Self { gateway: Some(gateway), settings, folder, bans, log, writer: Some(writer) }
     }
 
     pub(crate) fn gateway(&self) -> &Gateway {

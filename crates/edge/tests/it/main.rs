@@ -8,6 +8,7 @@
 )]
 
 mod application;
+mod bans;
 mod client;
 mod faults;
 mod framing;

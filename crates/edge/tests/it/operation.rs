@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use reeve_base::{SystemClock, SystemEntropy};
-use reeve_edge::{AccessLog, Certificate, Gateway, StartError, Tools};
+use reeve_base::{Clock, SystemClock, SystemEntropy};
+use reeve_edge::{AccessLog, Bans, Certificate, Gateway, StartError, Tools};
 use reeve_policy::catalogue::{Control, HdrFrame, PlainHttp, TlsHttpsOnly};
 
 use crate::application::{After, Application};
@@ -20,8 +20,10 @@ fn a_port_in_use_is_named() {
     let house = House::before(Application::answering(OK).address);
     let mut settings = house.settings.clone();
     settings.https = vec![taken.local_addr().unwrap()];
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let tools = Tools {
-        clock: Arc::new(SystemClock::new()),
+        bans: Arc::new(Bans::new(Arc::clone(&clock))),
+        clock,
         entropy: Arc::new(SystemEntropy),
         log: AccessLog::off(),
         sealer: None,

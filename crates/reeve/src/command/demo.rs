@@ -142,7 +142,8 @@ impl Demo {
         let plan = HousePlan { policy: Reference::Demo.text().as_bytes(), ..HousePlan::default() };
         let house = House::start(&Controls::of(&policy), plan, &folder.path().join("data"), &time).await?;
         let log = log.recorded_by(house.recorder());
-        let tools = Tools { clock: time, entropy: Arc::new(SystemEntropy), log, sealer: Some(house.sealer()) };
+        let (entropy, bans) = (Arc::new(SystemEntropy), house.bans());
+        let tools = Tools { clock: time, entropy, log, bans, sealer: Some(house.sealer()) };
         let gateway = Gateway::start(settings, &Controls::of(&policy), tools)?;
         let https = gateway.https().first().copied().context("the gateway has no address")?;
         let target = Target {

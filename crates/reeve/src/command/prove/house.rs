@@ -9,6 +9,7 @@ use anyhow::Context;
 use reeve_base::{
     Clock, Entropy, Purpose, Recorder, SealError, Sealer, Secret, SystemClock, SystemEntropy, Ticks, Timestamp,
 };
+use reeve_edge::Bans;
 use reeve_ledger::proof::VerifierKey;
 use reeve_ledger::witness::Witness;
 use reeve_ledger::{Class, Entry};
@@ -115,6 +116,11 @@ impl House {
     /// What the gateway hands its requests to.
     pub(crate) fn recorder(&self) -> Arc<dyn Recorder> {
         self.keeping.recorder()
+    }
+
+    /// Who is banned.
+    pub(crate) fn bans(&self) -> Arc<Bans> {
+        Arc::clone(&self.keeping.bans)
     }
 
     /// What seals the gateway's keys.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
-use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings};
+use reeve_edge::{
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings,
+};
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
 
@@ -119,7 +121,8 @@ impl Scratch {
         };
         let log = house.as_ref().map_or_else(|| log.clone(), |house| log.clone().recorded_by(house.recorder()));
         let sealer = house.as_ref().map(House::sealer);
-        let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, sealer };
+        let bans = house.as_ref().map_or_else(|| Arc::new(Bans::new(Arc::clone(&clock))), House::bans);
+        let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, bans, sealer };
         let gateway = Gateway::start(settings, controls, tools)?;
         let (https, http) = (gateway.https().first().copied().unwrap_or(any), gateway.http().first().copied());
         let stray = TcpListener::bind(any).context("cannot listen")?;
