@@ -1,5 +1,4 @@
 //! What a look into the ban table costs, with nothing in it and with 100,000 entries.
-#![expect(missing_docs, reason = "the macros of the harness make undocumented items")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail")]
 
 use std::hint::black_box;
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use reeve_base::SystemClock;
+use reeve_base::{Clock, SystemClock};
 use reeve_edge::{Ban, Bans};
 
 /// 95,000 single IPv4 addresses, 4,000 IPv6 /64 and 1,000 networks of three lengths.
@@ -67,6 +66,12 @@ fn look_ups(criterion: &mut Criterion) {
     });
 }
 
+/// What a refusal pays beside the look-up: whether the ban is over.
+fn clock(criterion: &mut Criterion) {
+    let clock = SystemClock::new();
+    criterion.bench_function("reading the clock", |bencher| bencher.iter(|| clock.ticks()));
+}
+
 fn changes(criterion: &mut Criterion) {
     let full = full();
     let mut number = 0_u32;
@@ -81,5 +86,5 @@ fn changes(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, look_ups, changes);
+criterion_group!(benches, look_ups, clock, changes);
 criterion_main!(benches);

@@ -13,6 +13,7 @@
 
 mod book;
 mod exempt;
+mod filter;
 mod network;
 mod notice;
 mod rules;

@@ -5,6 +5,7 @@
 //! [`Notes::fault`]; what could not be seen is a [`Cause`]. The judgement follows from the three, in one place.
 
 mod at_rest;
+mod ban;
 mod certificate;
 mod coverage;
 mod disclose;
@@ -110,6 +111,9 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::InputMethods(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),
         Control::ErrorNoDebug(control) => Way::Probe(control),
+        Control::BanHttp(control) => Way::Probe(control),
+        Control::BanAuto(control) => Way::Probe(control),
+        Control::BanSsh(control) => Way::Probe(control),
         Control::NetOpenPorts(control) => Way::Probe(control),
         Control::EdgeSmuggling(control) => Way::Probe(control),
         Control::EdgeSlowAndFlood(control) => Way::Probe(control),

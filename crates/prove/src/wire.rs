@@ -131,6 +131,11 @@ impl Site {
         self.run.own_sources
     }
 
+    /// The address that this probe comes from, where it has one of its own.
+    pub(crate) const fn source(&self) -> Option<Ipv4Addr> {
+        self.source
+    }
+
     /// What is judged.
     pub(crate) fn target(&self) -> &Target {
         &self.run.target

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    check, completions, demo, explain, init, key, ledger, prove, reload, schema, selftest, store, up, witness,
+use crate::command::{
+    ban, check, completions, demo, explain, init, key, ledger, prove, reload, schema, selftest, store, up, witness,
+};
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -46,6 +48,7 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     Up(up::UpArgs),
     Reload(reload::ReloadArgs),
+    Ban(ban::BanArgs),
     Prove(prove::ProveArgs),
     Ledger(ledger::LedgerArgs),
     Key(key::KeyArgs),

@@ -1,5 +1,6 @@
 //! The verbs, one module each.
 
+pub(crate) mod ban;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Explain(args) => explain::run(args, screen),
         Command::Up(args) => up::run(args, screen),
         Command::Reload(args) => reload::run(args, screen),
+        Command::Ban(args) => ban::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),
         Command::Key(args) => key::run(args, screen),

@@ -3,12 +3,13 @@
 mod control;
 
 use std::fs::OpenOptions;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
+use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, Certificate, CertificateError, DialerError, Gateway, LocalAuthority, StartError, Tools, UpstreamScheme,
@@ -23,7 +24,7 @@ use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::settings::{self, Access, Loaded, Protocol, Settings, Tls};
 
-pub(crate) use control::{ControlError, Hold, Reply, Request, Socket, ask, path as control_path};
+pub(crate) use control::{BanQuestion, ControlError, Hold, Reply, Request, Socket, ask, path as control_path};
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
@@ -97,7 +98,14 @@ impl Deployment {
         let reloaded =
             gateway.reload(&edge_settings(&self.loaded.settings), &controls).map_err(|error| self.explain(error))?;
         keeping.follow(keeping::on_failure(&controls));
+        self.exempt(keeping);
         Ok(reloaded)
+    }
+
+    /// Tells the table of bans who is never banned: this machine, and whom the settings allow.
+    pub(crate) fn exempt(&self, keeping: &Keeping) {
+        let allowed = self.loaded.settings.ban.allow.iter().map(|network| network.value);
+        keeping.bans.exempt(keeping.own().iter().copied().chain(allowed).collect());
     }
 
     /// Where this deployment keeps things.
@@ -226,6 +234,19 @@ impl Deployment {
             Tls::Files { .. } => None,
         }
     }
+}
+
+/// The addresses of this machine's own interfaces. Those that come later are seen when they connect to themselves.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn own_networks() -> std::io::Result<Vec<IpNet>> {
+    let addresses = nix::ifaddrs::getifaddrs()?.filter_map(|interface| interface.address);
+    let addresses = addresses.filter_map(|address| {
+        let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
+        four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))
+    });
+    Ok(addresses.map(IpNet::from).collect())
 }
 
 fn listener_span(settings: &Settings, address: SocketAddr) -> Span {

@@ -3,6 +3,7 @@
 //! [`Kept`] says where; [`Keeping::open`] opens all three, or says which line of the settings stands in the way. What
 //! the control socket asks of them is answered in [`desk`].
 
+mod bans;
 mod desk;
 mod open;
 mod purge;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use ipnet::IpNet;
 use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Recorder, Sealer};
 use reeve_edge::Bans;
 use reeve_ledger::{Class, Entry, Ledger};
@@ -130,6 +132,8 @@ pub(crate) struct Keeping {
     pub(crate) store: Store,
     /// Who is banned; kept in the store, enforced by the gateway.
     pub(crate) bans: Arc<Bans>,
+    own: Vec<IpNet>,
+    ban_post: tokio::sync::Mutex<bans::BanPost>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
     requests: Arc<Requests>,
@@ -194,7 +198,20 @@ impl Keeping {
         let ids = EventIds::new(&*entropy)?;
         let requests = Arc::new(Requests::new(Arc::clone(&ledger), weakening.requests, on_failure));
         let bans = Arc::new(Bans::new(Arc::clone(&clock)));
-        Ok(Self { kept, vault, ledger, store, bans, clock, ids, requests, weakening, sandbox: Value::Null })
+        Ok(Self {
+            kept,
+            vault,
+            ledger,
+            store,
+            bans,
+            own: Vec::new(),
+            ban_post: tokio::sync::Mutex::default(),
+            clock,
+            ids,
+            requests,
+            weakening,
+            sandbox: Value::Null,
+        })
     }
 
     /// The same, telling how the process is shut in.
@@ -204,6 +221,17 @@ impl Keeping {
     pub(crate) fn shut_in(mut self, status: &sandbox::Status) -> anyhow::Result<Self> {
         self.sandbox = serde_json::to_value(status)?;
         Ok(self)
+    }
+
+    /// The same, on a machine with these addresses.
+    pub(crate) fn standing_on(mut self, own: Vec<IpNet>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// The addresses of this machine.
+    pub(crate) fn own(&self) -> &[IpNet] {
+        &self.own
     }
 
     /// What a gateway hands its requests to.
@@ -276,6 +304,7 @@ impl Keeping {
     pub(crate) async fn tend(&self) {
         let mut purge = tokio::time::interval(PURGE_EVERY);
         let mut notice = tokio::time::interval(NOTICE_EVERY);
+        let mut bans = tokio::time::interval(BANS_EVERY);
         loop {
             tokio::select! {
                 _ = purge.tick() => {
@@ -283,7 +312,13 @@ impl Keeping {
                         tracing::error!(%error, "expired logs cannot be purged; tried again in an hour");
                     }
                 }
+                _ = bans.tick(), if self.shares_bans() => {
+                    if let Err(error) = self.poll_bans().await {
+                        tracing::error!(%error, "bans of other nodes cannot be read; tried again");
+                    }
+                }
                 _ = notice.tick() => {
+                    self.tell_bans().await;
                     self.requests.notice();
                     // Another process may have rotated the store key; until this one knows, it seals under the old one.
                     if let Err(error) = self.vault.refresh() {
@@ -297,6 +332,7 @@ impl Keeping {
     /// Seals everything and ends. What is still in use elsewhere ends with its user, and loses nothing by it.
     pub(crate) async fn close(self: Arc<Self>) -> anyhow::Result<()> {
         let Ok(keeping) = Arc::try_unwrap(self) else { return Ok(()) };
+        keeping.tell_bans().await;
         let Self { ledger, store, requests, .. } = keeping;
         drop(requests);
         store.close().await;
@@ -316,4 +352,7 @@ impl Keeping {
 
 const PURGE_EVERY: Duration = Duration::from_hours(1);
 const SEALED_LOOK: Duration = Duration::from_millis(20);
+
+/// How soon another node's ban holds here.
+const BANS_EVERY: Duration = Duration::from_secs(2);
 const NOTICE_EVERY: Duration = Duration::from_millis(200);

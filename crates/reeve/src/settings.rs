@@ -8,6 +8,7 @@
 //! [`Located`], so that whoever finds out can point at the line: [`Loaded::refuse`].
 
 mod address;
+mod ban;
 mod keeping;
 mod read;
 mod sense;
@@ -22,6 +23,7 @@ use crate::diagnostics::{self, Refused};
 use crate::input;
 
 pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
+pub(crate) use ban::BanSettings;
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 
 /// What a deployment is set to. Every path is absolute.
@@ -43,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) ledger: LedgerSettings,
     /// The store.
     pub(crate) store: StoreSettings,
+    /// Who is never banned, and where else bans hold.
+    pub(crate) ban: BanSettings,
     /// Where the access log goes.
     pub(crate) access: Access,
     /// How the process is run.

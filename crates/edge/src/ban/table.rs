@@ -1,6 +1,6 @@
 //! The bans as those see them who accept connections: no locks, no allocation, a bounded number of steps.
 //!
-//! Single addresses stand in shards, each a sorted slice that is exchanged whole; an insertion copies some dozens of
+//! First a filter answers for those that are certainly not banned. Behind it, single addresses stand in shards, each a sorted slice that is exchanged whole; an insertion copies some dozens of
 //! entries and never the table. Wider networks are few and change seldom: they are flattened into one sorted slice of
 //! ranges that do not overlap, so that one binary search answers for all prefix lengths at once.
 
@@ -13,12 +13,15 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 
 use super::book::Book;
+use super::filter::{Marks, Tags};
 use super::network::{bits, is_one, key, span};
 
 pub(super) struct Table {
     /// How many bans there are; most gateways have none most of the time. Stored after what it counts.
     count: AtomicUsize,
+    tags: Tags,
     shards: Box<[ArcSwap<Vec<One>>]>,
+    marks: Marks,
     ranges: ArcSwap<Vec<Range>>,
     hash: RandomState,
 }
@@ -42,7 +45,9 @@ impl Table {
     pub(super) fn new() -> Self {
         Self {
             count: AtomicUsize::new(0),
+            tags: Tags::new(),
             shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
+            marks: Marks::default(),
             ranges: ArcSwap::default(),
             hash: RandomState::new(),
         }
@@ -53,13 +58,15 @@ impl Table {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        let one = self.end_of_one(key(address));
-        let range = self.end_in_range(bits(address));
+        let (key, bits) = (key(address), bits(address));
+        let hash = self.hash.hash_one(key);
+        let one = if self.tags.may_hold(hash) { self.end_of_one(key, hash) } else { None };
+        let range = if self.marks.may_hold(bits) { self.end_in_range(bits) } else { None };
         one.max(range)
     }
 
-    fn end_of_one(&self, key: u128) -> Option<u64> {
-        let shard = self.shard(key)?.load();
+    fn end_of_one(&self, key: u128, hash: u64) -> Option<u64> {
+        let shard = self.shards.get(number(hash))?.load();
         let place = shard.binary_search_by_key(&key, |one| one.key).ok()?;
         shard.get(place).map(|one| one.end)
     }
@@ -93,22 +100,28 @@ impl Table {
     /// Makes everything anew: after many changes at once.
     pub(super) fn rebuild(&self, book: &Book) {
         let mut shards: Vec<Vec<One>> = vec![Vec::new(); SHARDS];
+        let mut hashes = Vec::with_capacity(book.len());
         for (network, end) in book.ends().filter(|(network, _)| is_one(network)) {
             let key = key(network.addr());
-            if let Some(shard) = shards.get_mut(self.number(key)) {
+            let hash = self.hash.hash_one(key);
+            hashes.push(hash);
+            if let Some(shard) = shards.get_mut(number(hash)) {
                 shard.push(One { key, end });
             }
         }
+        self.tags.begin_anew();
         for (place, mut shard) in self.shards.iter().zip(shards) {
             shard.sort_unstable_by_key(|one| one.key);
             place.store(Arc::new(shard));
         }
+        self.tags.fill(hashes.into_iter());
         self.flatten(book);
         self.count.store(book.len(), Ordering::Release);
     }
 
     fn write(&self, key: u128, end: Option<u64>) {
-        let Some(place) = self.shard(key) else { return };
+        let hash = self.hash.hash_one(key);
+        let Some(place) = self.shards.get(number(hash)) else { return };
         let mut shard = Vec::clone(&place.load());
         match (shard.binary_search_by_key(&key, |one| one.key), end) {
             (Ok(at), Some(end)) => {
@@ -122,26 +135,32 @@ impl Table {
             (Err(at), Some(end)) => shard.insert(at, One { key, end }),
             (Err(_), None) => return,
         }
-        place.store(Arc::new(shard));
+        // Whoever asks meanwhile is told "perhaps" and finds out, never "no".
+        if end.is_some() {
+            place.store(Arc::new(shard));
+            self.tags.insert(hash);
+        } else {
+            self.tags.remove(hash);
+            place.store(Arc::new(shard));
+        }
     }
 
     fn flatten(&self, book: &Book) {
-        let networks = book.ends().filter(|(network, _)| !is_one(network));
-        let ranges = networks.map(|(network, end)| {
-            let (first, last) = span(&network);
-            Range { first, last, end }
+        let networks: Vec<_> = book.ends().filter(|(network, _)| !is_one(network)).collect();
+        let ranges = networks.iter().map(|(network, end)| {
+            let (first, last) = span(network);
+            Range { first, last, end: *end }
         });
+        self.marks.widen(networks.iter().map(|(network, _)| network));
         self.ranges.store(Arc::new(flat(ranges.collect())));
+        self.marks.narrow(networks.iter().map(|(network, _)| network));
     }
+}
 
-    fn shard(&self, key: u128) -> Option<&ArcSwap<Vec<One>>> {
-        self.shards.get(self.number(key))
-    }
-
-    /// By a keyed hash: nobody can choose addresses that all fall into one shard.
-    fn number(&self, key: u128) -> usize {
-        usize::try_from(self.hash.hash_one(key) % SHARDS as u64).unwrap_or_default()
-    }
+/// The shard, by a keyed hash: nobody can choose addresses that all fall into one. Its upper bits, because the filter
+/// goes by the lower ones.
+fn number(hash: u64) -> usize {
+    usize::try_from((hash >> 32) % SHARDS as u64).unwrap_or_default()
 }
 
 /// Networks are nested or apart, never astride (RFC 4632 section 3.1): going through them by their first address, the

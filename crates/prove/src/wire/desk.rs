@@ -34,6 +34,18 @@ pub(crate) struct Status {
     pub(crate) ledger: LedgerStatus,
     /// Where its store is, if in files.
     pub(crate) store_files: Vec<std::path::PathBuf>,
+    /// The logs of other programs that it watches.
+    #[serde(default)]
+    pub(crate) watches: Vec<Watched>,
+}
+
+/// A log that is watched.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Watched {
+    /// What writes it: `sshd`.
+    pub(crate) kind: String,
+    /// The file.
+    pub(crate) file: std::path::PathBuf,
 }
 
 /// What the deployment says of its ledger.

@@ -46,6 +46,8 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     // because Landlock and capabilities belong to a thread and go over to those that it starts.
     let vault = deployment.kept().unlock(&*clock, Arc::new(SystemEntropy))?;
     let plan = sandbox::Plan::of(&args.config.config, &deployment);
+    // Asking for them takes a socket that the sandbox refuses.
+    let own = deployment::own_networks().context("cannot find out this machine's own addresses")?;
     let shut_in = sandbox::enter(&plan, deployment.loaded.settings.server.sandbox.into())?;
     for line in shut_in.warnings().iter().chain(&shut_in.notes) {
         screen.complain(format_args!("sandbox: {line}"));
@@ -53,7 +55,9 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let socket = Socket::open(&deployment.loaded.settings.data.value)?;
-        let keeping = Arc::new(deployment.keep(vault, &clock).await?.shut_in(&shut_in)?);
+        let keeping = Arc::new(deployment.keep(vault, &clock).await?.shut_in(&shut_in)?.standing_on(own));
+        deployment.exempt(&keeping);
+        keeping.restore_bans().await?;
         let me = format!("uid:{}", rustix::process::getuid().as_raw());
         deployment.record_system(&keeping).await?;
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -55,12 +56,46 @@ pub(crate) enum Request {
         /// Only say what has.
         dry_run: bool,
     },
+    /// Who is banned, or is to be, or no longer.
+    Bans(BanQuestion),
     /// Make a new version of the store key, and seal under it what is under older ones.
     RotateKey,
     /// Record that what opens the keys is about to be changed.
     Reseal {
         /// What is changed, in a sentence without a name.
         what: String,
+    },
+}
+
+/// About bans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum BanQuestion {
+    /// Who is banned, the newest first.
+    List {
+        /// Only bans that concern this address.
+        address: Option<IpAddr>,
+        /// The most that are told, 1 to 10,000.
+        limit: usize,
+    },
+    /// Ban an address or a network.
+    Add {
+        /// Whom.
+        network: String,
+        /// For how long; until it is lifted if nothing is said.
+        seconds: Option<u64>,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// End a ban.
+    Lift {
+        /// Whose, exactly as it is listed.
+        network: String,
+    },
+    /// For some minutes, let an address of 127.0.0.0/8 be banned like any other: for probes.
+    Canary {
+        /// Which.
+        address: IpAddr,
     },
 }
 

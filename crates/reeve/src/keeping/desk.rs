@@ -27,6 +27,7 @@ impl Keeping {
             Request::Hold(hold) => self.hold(&hold, asker).await,
             Request::Lift { label } => self.lift(&label, asker).await,
             Request::Purge { dry_run } => self.purge(dry_run, asker).await,
+            Request::Bans(question) => self.ban_answer(question, asker).await,
             Request::RotateKey => self.rotate(asker).await,
             Request::Reseal { what } => {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };
@@ -198,7 +199,7 @@ impl Keeping {
         Ok(Reply::done(text, json!({ "ledger_keys": keys, "records": records })))
     }
 
-    fn scope(&self) -> reeve_store::Scope {
+    pub(super) fn scope(&self) -> reeve_store::Scope {
         self.store.tenant("")
     }
 }

@@ -9,7 +9,8 @@ use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
 
 use super::{
-    Access, HostName, Listen, Located, Prove, Sandbox, Server, Settings, Surroundings, Tls, Upstream, keeping, sense,
+    Access, HostName, Listen, Located, Prove, Sandbox, Server, Settings, Surroundings, Tls, Upstream, ban, keeping,
+    sense,
 };
 
 /// The one format there is.
@@ -37,6 +38,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let keys = section(&mut top, "keys", None);
     let ledger = section(&mut top, "ledger", None);
     let store = section(&mut top, "store", None);
+    let ban = section(&mut top, "ban", None);
     let log = section(&mut top, "log", None);
     let server = section(&mut top, "server", None);
     let prove = section(&mut top, "prove", None);
@@ -52,6 +54,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let seal = keeping::read_keys(keys.unwrap_or(&empty), folder, &data.value, faults);
     let ledger = keeping::read_ledger(ledger.unwrap_or(&empty), folder, &data.value, faults);
     let store = keeping::read_store(store.unwrap_or(&empty), folder, &data.value, faults);
+    let ban = ban::read(ban.unwrap_or(&empty), faults);
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), faults);
@@ -64,6 +67,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         seal,
         ledger,
         store,
+        ban,
         access,
         server,
         prove,

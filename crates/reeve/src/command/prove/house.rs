@@ -103,11 +103,21 @@ impl House {
         let desk = tokio::spawn({
             let keeping = Arc::clone(&keeping);
             async move {
-                loop {
-                    let (request, conversation) = socket.next().await;
-                    let asker = conversation.asker();
-                    conversation.reply(&keeping.answer(request, &asker).await).await;
-                }
+                let answering = async {
+                    loop {
+                        let (request, conversation) = socket.next().await;
+                        let asker = conversation.asker();
+                        conversation.reply(&keeping.answer(request, &asker).await).await;
+                    }
+                };
+                let telling = async {
+                    let mut tick = tokio::time::interval(BANS_EVERY);
+                    loop {
+                        tick.tick().await;
+                        keeping.tell_bans().await;
+                    }
+                };
+                tokio::join!(answering, telling);
             }
         });
         Ok(Self { keeping, data: data.to_owned(), policy_digest: keeping::digest(policy), desk, witnesses })
@@ -245,5 +255,6 @@ impl Sealer for Bare {
     }
 }
 
+const BANS_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 const LONG_AGO: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 40);
 const TAMPERED_BYTE: usize = 60;
