@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-use crate::command::{
     ban, check, completions, demo, explain, init, key, ledger, prove, reload, schema, selftest, store, up, witness,
-};
 };
 use crate::environment;
 use crate::exit::ExitCode;

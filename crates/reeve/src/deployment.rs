@@ -60,7 +60,11 @@ impl Deployment {
                 if !found.faults.is_empty() {
                     warnings.push(found);
                 }
-                Ok(Self { loaded, policy, warnings })
+                let mut deployment = Self { loaded, policy, warnings };
+                if let Some(fault) = deployment.unwatched() {
+                    deployment.warnings.push(deployment.loaded.refuse(fault));
+                }
+                Ok(deployment)
             }
             None => Err(found.into()),
         }
@@ -75,7 +79,7 @@ impl Deployment {
         clock: &Arc<SystemClock>,
         keeping: &Keeping,
     ) -> anyhow::Result<(Gateway, Option<JoinHandle<()>>)> {
-        if let Some(fault) = self.plain_log() {
+        if let Some(fault) = self.plain_log().or_else(|| self.two_rules()) {
             return Err(self.loaded.refuse(fault).into());
         }
         let (log, writer) = open_log(&self.loaded)?;
@@ -100,6 +104,35 @@ impl Deployment {
         keeping.follow(keeping::on_failure(&controls));
         self.exempt(keeping);
         Ok(reloaded)
+    }
+
+    /// Watches the logs that the settings name, by the rules of policy and settings.
+    ///
+    /// # Errors
+    /// When it cannot be found out how far they were read.
+    pub(crate) async fn watch(&self, keeping: &Keeping) -> anyhow::Result<()> {
+        let (logs, rules) = keeping::watched(&self.loaded.settings.watch, &Controls::of(&self.policy));
+        keeping.watch(logs, rules).await
+    }
+
+    /// A rule in the settings for what the policy has a rule for: one of the two would be wrong.
+    fn two_rules(&self) -> Option<Diagnostic> {
+        let controls = Controls::of(&self.policy);
+        self.loaded.settings.watch.iter().find_map(|watch| {
+            let (rule, control) = (watch.rule.as_ref()?, keeping::promised(watch.kind, &controls)?);
+            let message = format!("the policy says when a failure in this log makes a ban, by `{control}`");
+            let fault = Diagnostic::error("settings::two-rules", message).at(rule.span.clone(), "and so does this");
+            Some(fault.help("remove `failures`, `window` and `ban` here; what is promised stands in the policy"))
+        })
+    }
+
+    /// A promise about logs that nothing keeps.
+    fn unwatched(&self) -> Option<Diagnostic> {
+        let promised = Controls::of(&self.policy).ban_ssh.is_some();
+        let watched = self.loaded.settings.watch.iter().any(|watch| watch.kind == reeve_watch::Kind::Sshd);
+        let message = "the policy promises `ban.ssh`, and no log of an SSH server is watched";
+        let help = "add `[[watch]]` with `kind = \"sshd\"` and `file = \"/var/log/auth.log\"`";
+        (promised && !watched).then(|| Diagnostic::warning("settings::unwatched", message).help(help))
     }
 
     /// Tells the table of bans who is never banned: this machine, and whom the settings allow.
@@ -177,7 +210,7 @@ impl Deployment {
 
     /// What would keep a gateway from starting so, as far as that can be known without starting one.
     pub(crate) fn verify(&self, clock: &dyn Clock) -> Option<Diagnostic> {
-        if let Some(fault) = self.plain_log() {
+        if let Some(fault) = self.plain_log().or_else(|| self.two_rules()) {
             return Some(fault);
         }
         let settings = edge_settings(&self.loaded.settings);

@@ -10,14 +10,16 @@ mod purge;
 mod recorder;
 mod system;
 mod verdict;
+mod watches;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Recorder, Sealer};
 use reeve_edge::Bans;
 use reeve_ledger::{Class, Entry, Ledger};
@@ -33,6 +35,7 @@ pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, stor
 pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
 pub(crate) use verdict::VerdictRecord;
+pub(crate) use watches::{Watched, promised, watched};
 
 use recorder::Requests;
 
@@ -133,6 +136,10 @@ pub(crate) struct Keeping {
     /// Who is banned; kept in the store, enforced by the gateway.
     pub(crate) bans: Arc<Bans>,
     own: Vec<IpNet>,
+    /// What times without a zone are of, in the logs of this machine.
+    zone: TimeZone,
+    /// Held only for a moment.
+    watches: Mutex<Option<watches::Watches>>,
     ban_post: tokio::sync::Mutex<bans::BanPost>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
@@ -205,6 +212,8 @@ impl Keeping {
             store,
             bans,
             own: Vec::new(),
+            zone: TimeZone::UTC,
+            watches: Mutex::default(),
             ban_post: tokio::sync::Mutex::default(),
             clock,
             ids,
@@ -223,9 +232,10 @@ impl Keeping {
         Ok(self)
     }
 
-    /// The same, on a machine with these addresses.
-    pub(crate) fn standing_on(mut self, own: Vec<IpNet>) -> Self {
+    /// The same, on a machine with these addresses, in this zone.
+    pub(crate) fn standing_on(mut self, own: Vec<IpNet>, zone: TimeZone) -> Self {
         self.own = own;
+        self.zone = zone;
         self
     }
 
@@ -305,6 +315,7 @@ impl Keeping {
         let mut purge = tokio::time::interval(PURGE_EVERY);
         let mut notice = tokio::time::interval(NOTICE_EVERY);
         let mut bans = tokio::time::interval(BANS_EVERY);
+        let mut watches = tokio::time::interval(PLACES_EVERY);
         loop {
             tokio::select! {
                 _ = purge.tick() => {
@@ -317,6 +328,7 @@ impl Keeping {
                         tracing::error!(%error, "bans of other nodes cannot be read; tried again");
                     }
                 }
+                _ = watches.tick() => self.tend_watches().await,
                 _ = notice.tick() => {
                     self.tell_bans().await;
                     self.requests.notice();
@@ -332,6 +344,7 @@ impl Keeping {
     /// Seals everything and ends. What is still in use elsewhere ends with its user, and loses nothing by it.
     pub(crate) async fn close(self: Arc<Self>) -> anyhow::Result<()> {
         let Ok(keeping) = Arc::try_unwrap(self) else { return Ok(()) };
+        keeping.stop_watching().await;
         keeping.tell_bans().await;
         let Self { ledger, store, requests, .. } = keeping;
         drop(requests);
@@ -355,4 +368,7 @@ const SEALED_LOOK: Duration = Duration::from_millis(20);
 
 /// How soon another node's ban holds here.
 const BANS_EVERY: Duration = Duration::from_secs(2);
+
+/// What a process reads again at most that was killed.
+const PLACES_EVERY: Duration = Duration::from_secs(5);
 const NOTICE_EVERY: Duration = Duration::from_millis(200);

@@ -12,6 +12,7 @@ mod ban;
 mod keeping;
 mod read;
 mod sense;
+mod watch;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use crate::input;
 pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
 pub(crate) use ban::BanSettings;
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
+pub(crate) use watch::{WatchRule, WatchSettings};
 
 /// What a deployment is set to. Every path is absolute.
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     /// Who is never banned, and where else bans hold.
     pub(crate) ban: BanSettings,
+    /// Which logs of other programs are watched.
+    pub(crate) watch: Vec<WatchSettings>,
     /// Where the access log goes.
     pub(crate) access: Access,
     /// How the process is run.

@@ -48,6 +48,8 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let plan = sandbox::Plan::of(&args.config.config, &deployment);
     // Asking for them takes a socket that the sandbox refuses.
     let own = deployment::own_networks().context("cannot find out this machine's own addresses")?;
+    // Read from a file that may be out of reach later.
+    let zone = jiff::tz::TimeZone::system();
     let shut_in = sandbox::enter(&plan, deployment.loaded.settings.server.sandbox.into())?;
     for line in shut_in.warnings().iter().chain(&shut_in.notes) {
         screen.complain(format_args!("sandbox: {line}"));
@@ -55,13 +57,14 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let socket = Socket::open(&deployment.loaded.settings.data.value)?;
-        let keeping = Arc::new(deployment.keep(vault, &clock).await?.shut_in(&shut_in)?.standing_on(own));
+        let keeping = Arc::new(deployment.keep(vault, &clock).await?.shut_in(&shut_in)?.standing_on(own, zone));
         deployment.exempt(&keeping);
         keeping.restore_bans().await?;
         let me = format!("uid:{}", rustix::process::getuid().as_raw());
         deployment.record_system(&keeping).await?;
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;
         let (gateway, writer) = deployment.start(&clock, &keeping)?;
+        deployment.watch(&keeping).await?;
         let tending = tokio::spawn({
             let keeping = Arc::clone(&keeping);
             async move { keeping.tend().await }
@@ -176,6 +179,7 @@ impl Running<'_> {
             self.started.record_system(self.keeping).await?;
         }
         let mut later = reloaded?.after_restart;
+        deployment.watch(self.keeping).await?;
         later.extend(deployment.fixed_since(self.started));
         deployment::show_warnings(&deployment.warnings, self.screen);
         let mut text = format!("reloaded: {} {}", deployment.policy.title, deployment.policy.version);

@@ -66,6 +66,7 @@ impl Keeping {
                 "failing": health.failing,
                 "unsealable": health.unsealable,
             },
+            "watches": self.watches_status(),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,
         });

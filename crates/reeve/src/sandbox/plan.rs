@@ -80,6 +80,12 @@ impl Plan {
         if let Access::File(log) = &settings.access {
             plan.append(&log.value);
         }
+        for watch in &settings.watch {
+            // The whole folder, even a shared one: rotation puts another file under the name.
+            if let Some(folder) = watch.file.value.parent() {
+                plan.read(folder);
+            }
+        }
         for listener in settings.listen.https.iter().chain(&settings.listen.http) {
             plan.listen(listener.value.port());
         }

@@ -10,7 +10,7 @@ use reeve_base::{Diagnostic, Period};
 
 use super::{
     Access, HostName, Listen, Located, Prove, Sandbox, Server, Settings, Surroundings, Tls, Upstream, ban, keeping,
-    sense,
+    sense, watch,
 };
 
 /// The one format there is.
@@ -39,6 +39,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ledger = section(&mut top, "ledger", None);
     let store = section(&mut top, "store", None);
     let ban = section(&mut top, "ban", None);
+    let watch = top.value("watch");
     let log = section(&mut top, "log", None);
     let server = section(&mut top, "server", None);
     let prove = section(&mut top, "prove", None);
@@ -55,6 +56,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ledger = keeping::read_ledger(ledger.unwrap_or(&empty), folder, &data.value, faults);
     let store = keeping::read_store(store.unwrap_or(&empty), folder, &data.value, faults);
     let ban = ban::read(ban.unwrap_or(&empty), faults);
+    let watch = watch::read(watch, folder, faults);
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), faults);
@@ -68,6 +70,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         ledger,
         store,
         ban,
+        watch,
         access,
         server,
         prove,
@@ -233,6 +236,17 @@ fn read_prove(table: &Table, faults: &mut Faults) -> Prove {
 
 fn is_path(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// The value under `key` within its bounds, if it is written.
+pub(super) fn bounded_if<T: FromValue + PartialOrd + Display + Copy>(
+    fields: &mut Fields<'_, '_>,
+    key: &'static str,
+    range: &RangeInclusive<T>,
+) -> Option<Located<T>> {
+    let span = fields.value(key)?.span.clone();
+    let value = bounded(fields, key, range, *range.start());
+    Some(Located { value, span })
 }
 
 /// The value under `key` within its bounds, or its default. One outside is recorded, and then it does not matter what

@@ -14,12 +14,13 @@ use reeve_ledger::proof::VerifierKey;
 use reeve_ledger::witness::Witness;
 use reeve_ledger::{Class, Entry};
 use reeve_policy::catalogue::{Controls, OnFailure};
+use reeve_watch::Kind;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::command::witness;
 use crate::deployment::{self, Socket};
-use crate::keeping::{self, Act, Keeping, Kept, Recorded, Weakening};
+use crate::keeping::{self, Act, Keeping, Kept, Recorded, Watched, Weakening};
 use crate::settings::{self, Located};
 
 use super::scratch::{Twist, Unrecorded};
@@ -40,6 +41,8 @@ pub(crate) struct HousePlan<'p> {
     pub(crate) twist: Twist,
     /// Whether there are request logs that have long expired.
     pub(crate) old_logs: bool,
+    /// The log of an SSH server that is to be watched.
+    pub(crate) ssh_log: Option<&'p Path>,
     /// The policy's text.
     pub(crate) policy: &'p [u8],
 }
@@ -53,7 +56,7 @@ impl House {
     ) -> anyhow::Result<Self> {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let mut kept = Kept::scratch(data, controls);
-        let HousePlan { twist, old_logs, policy } = plan;
+        let HousePlan { twist, old_logs, policy, .. } = plan;
         let travel = Arc::new(Travel { clock: Arc::clone(clock), arrived: AtomicBool::new(!old_logs) });
         let clock: Arc<dyn Clock> = Arc::clone(&travel) as Arc<dyn Clock>;
         let vault = kept.unlock(&*clock, Arc::clone(&entropy))?;
@@ -98,6 +101,11 @@ impl House {
         }
         if twist.tampered {
             tamper(data)?;
+        }
+        if let Some(file) = plan.ssh_log {
+            std::fs::write(file, b"")?;
+            let log = Watched { kind: Kind::Sshd, file: file.to_owned(), rule: String::from("ban.ssh") };
+            keeping.watch(vec![log], Vec::new()).await?;
         }
         let socket = Socket::open(data)?;
         let desk = tokio::spawn({

@@ -218,8 +218,8 @@ fn inside(control: &Control) -> Inside {
         | Control::BodyNoPersist(_)
         | Control::BanHttp(_)
         | Control::BanAuto(_)
-        | Control::BanSsh(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
+        Control::BanSsh(_) => Inside::WithSshLog,
         _ => Inside::Nothing,
     }
 }

@@ -65,6 +65,8 @@ pub(crate) enum Inside {
     Kept,
     /// The same, with request logs of a day that has long expired.
     WithOldLogs,
+    /// The same as kept, beside an SSH server whose log is watched.
+    WithSshLog,
 }
 
 /// A running instance.
@@ -92,8 +94,10 @@ impl Scratch {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let house = match inside {
             Inside::Nothing => None,
-            Inside::Kept | Inside::WithOldLogs => {
-                let plan = HousePlan { twist, old_logs: inside == Inside::WithOldLogs, policy: SCRATCH_POLICY };
+            Inside::Kept | Inside::WithOldLogs | Inside::WithSshLog => {
+                let (old_logs, log) = (inside == Inside::WithOldLogs, folder.path().join("auth.log"));
+                let ssh_log = (inside == Inside::WithSshLog).then_some(log.as_path());
+                let plan = HousePlan { twist, old_logs, ssh_log, policy: SCRATCH_POLICY };
                 Some(House::start(controls, plan, &data, &clock).await?)
             }
         };
