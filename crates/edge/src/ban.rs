@@ -268,6 +268,12 @@ impl Bans {
         self.book().bans().cloned().collect()
     }
 
+    /// Grows whenever a ban is made, altered or over: whoever keeps a copy need not compare while it stands still.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.table.generation()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    ban, check, completions, demo, explain, init, key, ledger, prove, reload, schema, selftest, store, up, witness,
+    ban, check, completions, demo, explain, firewall, init, key, ledger, prove, reload, schema, selftest, store, up, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Up(up::UpArgs),
     Reload(reload::ReloadArgs),
     Ban(ban::BanArgs),
+    #[command(hide = true)]
+    Firewall(firewall::FirewallArgs),
     Prove(prove::ProveArgs),
     Ledger(ledger::LedgerArgs),
     Key(key::KeyArgs),

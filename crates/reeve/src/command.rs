@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod firewall;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Up(args) => up::run(args, screen),
         Command::Reload(args) => reload::run(args, screen),
         Command::Ban(args) => ban::run(args, screen),
+        Command::Firewall(_) => firewall::run(),
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),
         Command::Key(args) => key::run(args, screen),

@@ -20,6 +20,7 @@ use reeve_policy::catalogue::{Control, Controls};
 use reeve_vault::Vault;
 
 use crate::diagnostics::{self, Refused};
+use crate::firewall::Helper;
 use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::settings::{self, Access, Loaded, Protocol, Settings, Tls};
@@ -135,10 +136,27 @@ impl Deployment {
         (promised && !watched).then(|| Diagnostic::warning("settings::unwatched", message).help(help))
     }
 
+    /// Starts what copies bans into the kernel, where the settings ask for it.
+    ///
+    /// # Errors
+    /// When that cannot be done here.
+    pub(crate) fn firewall_helper(&self) -> anyhow::Result<Option<Helper>> {
+        let asked = &self.loaded.settings.ban.nftables;
+        if !asked.value {
+            return Ok(None);
+        }
+        Helper::start().map(Some).map_err(|error| {
+            let fault = Diagnostic::error("settings::nftables", format!("bans cannot go into the kernel: {error:#}"))
+                .at(asked.span.clone(), "asked for here")
+                .help("it takes the package nftables and the right to change the firewall (root, or CAP_NET_ADMIN)");
+            self.loaded.refuse(fault).into()
+        })
+    }
+
     /// Tells the table of bans who is never banned: this machine, and whom the settings allow.
     pub(crate) fn exempt(&self, keeping: &Keeping) {
         let allowed = self.loaded.settings.ban.allow.iter().map(|network| network.value);
-        keeping.bans.exempt(keeping.own().iter().copied().chain(allowed).collect());
+        keeping.exempt(keeping.own().iter().copied().chain(allowed).collect());
     }
 
     /// Where this deployment keeps things.
@@ -201,6 +219,9 @@ impl Deployment {
         }
         if now.ledger != then.ledger {
             changed.push("ledger");
+        }
+        if now.ban.nftables.value != then.ban.nftables.value {
+            changed.push("ban.nftables");
         }
         if now.store != then.store {
             changed.push("store");

@@ -14,7 +14,7 @@ mod watches;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,6 +28,7 @@ use reeve_store::Store;
 use reeve_vault::Vault;
 use serde_json::Value;
 
+use crate::firewall::{Firewall, Helper};
 use crate::sandbox;
 use crate::settings::{Counters, Database, LedgerSettings, Located, Place, Seal, Settings, StoreSettings, Tls};
 
@@ -140,6 +141,8 @@ pub(crate) struct Keeping {
     zone: TimeZone,
     /// Held only for a moment.
     watches: Mutex<Option<watches::Watches>>,
+    /// The kernel's copy of the bans, where there is one.
+    firewall: OnceLock<Firewall>,
     ban_post: tokio::sync::Mutex<bans::BanPost>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
@@ -214,6 +217,7 @@ impl Keeping {
             own: Vec::new(),
             zone: TimeZone::UTC,
             watches: Mutex::default(),
+            firewall: OnceLock::new(),
             ban_post: tokio::sync::Mutex::default(),
             clock,
             ids,
@@ -237,6 +241,25 @@ impl Keeping {
         self.own = own;
         self.zone = zone;
         self
+    }
+
+    /// Never to ban these.
+    pub(crate) fn exempt(&self, networks: Vec<IpNet>) {
+        if let Some(firewall) = self.firewall.get() {
+            firewall.allow(networks.clone());
+        }
+        self.bans.exempt(networks);
+    }
+
+    /// Copies bans into the kernel from now on.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn guard_host(&self, helper: Helper) -> std::io::Result<()> {
+        let firewall = Firewall::start(helper, Arc::clone(&self.bans), Arc::clone(&self.clock))?;
+        // There is one for each process, and this is called once.
+        let _ = self.firewall.set(firewall);
+        Ok(())
     }
 
     /// The addresses of this machine.

@@ -15,6 +15,7 @@ mod diagnostics;
 mod environment;
 mod exit;
 mod failure;
+mod firewall;
 mod input;
 mod keeping;
 mod reference;

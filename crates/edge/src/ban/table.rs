@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -19,6 +19,8 @@ use super::network::{bits, is_one, key, span};
 pub(super) struct Table {
     /// How many bans there are; most gateways have none most of the time. Stored after what it counts.
     count: AtomicUsize,
+    /// Grows with each change, for those who copy the table elsewhere.
+    generation: AtomicU64,
     tags: Tags,
     shards: Box<[ArcSwap<Vec<One>>]>,
     marks: Marks,
@@ -45,6 +47,7 @@ impl Table {
     pub(super) fn new() -> Self {
         Self {
             count: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
             tags: Tags::new(),
             shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
             marks: Marks::default(),
@@ -84,7 +87,7 @@ impl Table {
             Some(end) if is_one(network) => self.write(key(network.addr()), Some(end)),
             _ => self.flatten(book),
         }
-        self.count.store(book.len(), Ordering::Release);
+        self.changed(book);
     }
 
     /// Takes `network` out, which the book no longer holds.
@@ -94,7 +97,7 @@ impl Table {
         } else {
             self.flatten(book);
         }
-        self.count.store(book.len(), Ordering::Release);
+        self.changed(book);
     }
 
     /// Makes everything anew: after many changes at once.
@@ -116,7 +119,16 @@ impl Table {
         }
         self.tags.fill(hashes.into_iter());
         self.flatten(book);
+        self.changed(book);
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn changed(&self, book: &Book) {
         self.count.store(book.len(), Ordering::Release);
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     fn write(&self, key: u128, end: Option<u64>) {

@@ -50,6 +50,8 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let own = deployment::own_networks().context("cannot find out this machine's own addresses")?;
     // Read from a file that may be out of reach later.
     let zone = jiff::tz::TimeZone::system();
+    // It keeps rights that this process gives up, so it is started before.
+    let helper = deployment.firewall_helper()?;
     let shut_in = sandbox::enter(&plan, deployment.loaded.settings.server.sandbox.into())?;
     for line in shut_in.warnings().iter().chain(&shut_in.notes) {
         screen.complain(format_args!("sandbox: {line}"));
@@ -58,6 +60,9 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let socket = Socket::open(&deployment.loaded.settings.data.value)?;
         let keeping = Arc::new(deployment.keep(vault, &clock).await?.shut_in(&shut_in)?.standing_on(own, zone));
+        if let Some(helper) = helper {
+            keeping.guard_host(helper).context("cannot copy bans into the kernel")?;
+        }
         deployment.exempt(&keeping);
         keeping.restore_bans().await?;
         let me = format!("uid:{}", rustix::process::getuid().as_raw());

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Act, Keeping, VerdictRecord, purge};
 use crate::deployment::{Hold, Reply, Request};
+use crate::firewall::Firewall;
 use crate::settings::{Database, Place};
 
 impl Keeping {
@@ -67,6 +68,7 @@ impl Keeping {
                 "unsealable": health.unsealable,
             },
             "watches": self.watches_status(),
+            "firewall": self.firewall.get().map(Firewall::status),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,
         });

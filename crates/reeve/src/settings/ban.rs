@@ -7,10 +7,12 @@ use reeve_base::{Diagnostic, Span};
 use super::Located;
 
 /// What this deployment adds to the policy's bans.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BanSettings {
     /// Addresses and networks that are never banned.
     pub(crate) allow: Vec<Located<IpNet>>,
+    /// Whether bans go into the kernel too, so that they hold for the whole host.
+    pub(crate) nftables: Located<bool>,
 }
 
 pub(super) fn read(table: &Table, faults: &mut Faults) -> BanSettings {
@@ -22,8 +24,9 @@ pub(super) fn read(table: &Table, faults: &mut Faults) -> BanSettings {
         fields.faults().push(fault.at(first.span.clone(), "one too many").help("write wider networks, and fewer"));
     }
     let allow = written.into_iter().filter_map(|text| network(text, &mut fields)).collect();
+    let nftables = fields.optional("nftables").unwrap_or(Located { value: false, span: 0..0 });
     fields.finish();
-    BanSettings { allow }
+    BanSettings { allow, nftables }
 }
 
 fn network(written: Located<String>, fields: &mut Fields<'_, '_>) -> Option<Located<IpNet>> {
