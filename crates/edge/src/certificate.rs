@@ -1,23 +1,29 @@
-//! The gateway's identity: a certificate from files, or one from a local authority for trying things out.
+//! What the gateway shows as its identity: certificates from files, from a local authority for trying things out, or
+//! from an authority that is asked over ACME and whose certificates are kept in the store.
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+mod challenge;
+mod identity;
+mod local;
+mod shelf;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
-use reeve_base::{Purpose, SealError, Sealer, Secret, Timestamp};
-use rustls::crypto::aws_lc_rs;
+use reeve_base::{SealError, Sealer, Timestamp};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Where the identity comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::acme::AcmeSettings;
+
+pub(crate) use challenge::{ACME_TLS, Answer, Challenges};
+pub(crate) use identity::hexadecimal;
+pub use identity::{Identity, IdentityError};
+pub use local::LocalAuthority;
+pub use shelf::{Certificates, Shown};
+pub(crate) use shelf::{Shelf, Slot};
+
+/// Where an identity comes from.
+#[derive(Debug, Clone)]
 #[expect(clippy::exhaustive_enums, reason = "each source is loaded in its own way")]
 pub enum Certificate {
     /// A chain and its key, both in PEM.
@@ -29,18 +35,39 @@ pub enum Certificate {
     },
     /// Issued at every start by an authority of this installation.
     Local(LocalAuthority),
+    /// Obtained from an authority over ACME, kept in the store.
+    Acme(AcmeCertificate),
 }
 
-/// A certificate authority that exists on this machine only, made on first use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalAuthority {
-    /// Where its certificate (`ca.pem`, to be trusted by clients) and key are kept: the key in `ca-key.sealed` where
-    /// there is a sealer, else in `ca-key.pem`, mode 0600.
-    pub folder: PathBuf,
-    /// The names and addresses that the server's certificate holds.
+/// A certificate that is asked for over ACME (RFC 8555).
+#[derive(Debug, Clone)]
+pub struct AcmeCertificate {
+    /// The names that it holds, in lower case: at least one, at most 100. A wildcard needs [`crate::ChallengeKind::Dns`].
     pub names: Vec<String>,
-    /// For how many days the server's certificate is valid.
-    pub valid_days: i64,
+    /// Whom it is asked of, and how the names are shown to be ours.
+    pub settings: Arc<AcmeSettings>,
+    /// What the store holds of it; without it, a temporary certificate is shown until one was issued.
+    pub kept: Option<Arc<Identity>>,
+}
+
+/// What is shown beside the first certificate.
+#[derive(Debug, Clone, Default)]
+pub struct Sites {
+    /// The others, each for the names that it holds.
+    pub certificates: Vec<Certificate>,
+    /// What a client gets that asks for a name of none.
+    pub unknown: UnknownName,
+}
+
+/// What a client gets that asks for a name that no certificate holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "it is the first one or nothing")]
+pub enum UnknownName {
+    /// The first certificate, and its own judgement of it.
+    #[default]
+    First,
+    /// No handshake.
+    Refuse,
 }
 
 /// Why there is no identity.
@@ -79,15 +106,20 @@ pub enum CertificateError {
         /// The certificate.
         path: PathBuf,
         /// Its first instant.
-        from: String,
+        from: Timestamp,
         /// Its last instant.
-        to: String,
+        to: Timestamp,
         /// The present.
         now: Timestamp,
     },
     /// The key is of a kind that TLS cannot use.
-    #[error("the key cannot be used: {0}")]
-    Key(rustls::Error),
+    #[error("the key `{key}` cannot be used: {source}")]
+    Key {
+        /// The key.
+        key: PathBuf,
+        /// What the library says.
+        source: rustls::Error,
+    },
     /// The local authority's key does not open, or cannot be sealed.
     #[error("the local authority's key in `{path}`: {source}")]
     Seal {
@@ -104,6 +136,14 @@ pub enum CertificateError {
         /// What the library says.
         cause: String,
     },
+    /// The temporary certificate cannot be made.
+    #[error("no temporary certificate can be made for `{names}`: {cause}")]
+    Temporary {
+        /// Whom it would be for.
+        names: String,
+        /// What the library says.
+        cause: String,
+    },
 }
 
 impl Certificate {
@@ -112,15 +152,21 @@ impl Certificate {
     ///
     /// # Errors
     /// Every variant of [`CertificateError`]; nothing is half loaded.
-    pub fn load(&self, sealer: Option<&dyn Sealer>, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
+    pub fn load(&self, sealer: Option<&dyn Sealer>, now: Timestamp) -> Result<Arc<Identity>, CertificateError> {
         match self {
-            Self::Files { chain, key } => from_files(chain, key, now),
-            Self::Local(authority) => authority.issue(sealer, now),
+            Self::Files { chain, key } => from_files(chain, key, now).map(Arc::new),
+            Self::Local(authority) => authority.issue(sealer, now).map(Arc::new),
+            Self::Acme(AcmeCertificate { kept: Some(kept), .. }) if kept.lasts_at(now) => Ok(Arc::clone(kept)),
+            Self::Acme(AcmeCertificate { names, .. }) => temporary(names, now).map(Arc::new),
         }
     }
 }
 
-fn from_files(chain_path: &Path, key_path: &Path, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
+fn temporary(names: &[String], now: Timestamp) -> Result<Identity, CertificateError> {
+    local::self_signed(names, now).map_err(|cause| CertificateError::Temporary { names: names.join(", "), cause })
+}
+
+fn from_files(chain_path: &Path, key_path: &Path, now: Timestamp) -> Result<Identity, CertificateError> {
     let pem = |path: &Path, what| {
         let path = path.to_owned();
         move |error: rustls::pki_types::pem::Error| match error {
@@ -132,142 +178,18 @@ fn from_files(chain_path: &Path, key_path: &Path, now: Timestamp) -> Result<Cert
         .map_err(pem(chain_path, "certificate"))?
         .collect::<Result<_, _>>()
         .map_err(pem(chain_path, "certificate"))?;
-    let Some(leaf) = chain.first() else {
-        let cause = String::from("no such section");
-        return Err(CertificateError::Pem { path: chain_path.to_owned(), what: "certificate", cause });
-    };
-    check_validity(leaf, chain_path, now)?;
     let key = PrivateKeyDer::from_pem_file(key_path).map_err(pem(key_path, "private key"))?;
-    identity(chain, key).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            CertificateError::Mismatch { chain: chain_path.to_owned(), key: key_path.to_owned() }
-        }
-        other => CertificateError::Key(other),
-    })
-}
-
-fn identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, rustls::Error> {
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-}
-
-fn check_validity(leaf: &CertificateDer<'_>, path: &Path, now: Timestamp) -> Result<(), CertificateError> {
-    let (_, certificate) = X509Certificate::from_der(leaf).map_err(|error| CertificateError::Pem {
-        path: path.to_owned(),
-        what: "certificate",
-        cause: error.to_string(),
+    let identity = Identity::new(chain, key).map_err(|error| match error {
+        IdentityError::Foreign => CertificateError::Mismatch { chain: chain_path.to_owned(), key: key_path.to_owned() },
+        IdentityError::Key(source) => CertificateError::Key { key: key_path.to_owned(), source },
+        other => CertificateError::Pem { path: chain_path.to_owned(), what: "certificate", cause: other.to_string() },
     })?;
-    let validity = certificate.validity();
-    let (from, to) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-    if (from..=to).contains(&now.as_second()) {
-        return Ok(());
+    if !identity.lasts_at(now) {
+        let (path, (from, to)) = (chain_path.to_owned(), identity.life());
+        return Err(CertificateError::Validity { path, from, to, now });
     }
-    let text = |seconds| Timestamp::from_second(seconds).map_or_else(|_| String::from("?"), |time| time.to_string());
-    Err(CertificateError::Validity { path: path.to_owned(), from: text(from), to: text(to), now })
+    Ok(identity)
 }
-
-/// How long the certificate is still valid; `None` if that cannot be read from it.
-pub(crate) fn time_left(identity: &CertifiedKey, now: Timestamp) -> Option<Duration> {
-    let (_, certificate) = X509Certificate::from_der(identity.cert.first()?).ok()?;
-    let seconds = certificate.validity().not_after.timestamp().saturating_sub(now.as_second());
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
-}
-
-impl LocalAuthority {
-    /// The file that clients need in order to trust this authority.
-    #[must_use]
-    pub fn certificate_path(&self) -> PathBuf {
-        self.folder.join("ca.pem")
-    }
-
-    fn key_path(&self, sealer: Option<&dyn Sealer>) -> PathBuf {
-        self.folder.join(if sealer.is_some() { "ca-key.sealed" } else { "ca-key.pem" })
-    }
-
-    fn refuse(&self, cause: impl std::fmt::Display) -> CertificateError {
-        CertificateError::Authority { path: self.folder.clone(), cause: cause.to_string() }
-    }
-
-    fn issue(&self, sealer: Option<&dyn Sealer>, now: Timestamp) -> Result<CertifiedKey, CertificateError> {
-        let issuer = if self.certificate_path().exists() { self.open(sealer)? } else { self.create(sealer, now)? };
-        let key = KeyPair::generate().map_err(|error| self.refuse(error))?;
-        let mut params = CertificateParams::new(self.names.clone()).map_err(|error| self.refuse(error))?;
-        params.distinguished_name.push(DnType::CommonName, self.names.first().map_or("localhost", String::as_str));
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        set_validity(&mut params, now, self.valid_days);
-        let leaf = params.signed_by(&key, &issuer).map_err(|error| self.refuse(error))?;
-        let key_der = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| self.refuse(error))?;
-        identity(vec![leaf.der().clone()], key_der).map_err(CertificateError::Key)
-    }
-
-    fn open(&self, sealer: Option<&dyn Sealer>) -> Result<Issuer<'static, KeyPair>, CertificateError> {
-        let read = |path: PathBuf| fs::read(&path).map_err(|source| CertificateError::File { path, source });
-        let certificate = read(self.certificate_path())?;
-        let kept = Secret::new(read(self.key_path(sealer))?);
-        let key = match sealer {
-            None => kept,
-            Some(sealer) => sealer
-                .open(Purpose::Certificate, KEY_CONTEXT, kept.expose())
-                .map_err(|source| CertificateError::Seal { path: self.folder.clone(), source })?,
-        };
-        let pem = std::str::from_utf8(key.expose()).map_err(|error| self.refuse(error))?;
-        let key = KeyPair::from_pem(pem).map_err(|error| self.refuse(error))?;
-        let certificate = String::from_utf8(certificate).map_err(|error| self.refuse(error))?;
-        Issuer::from_ca_cert_pem(&certificate, key).map_err(|error| self.refuse(error))
-    }
-
-    fn create(
-        &self,
-        sealer: Option<&dyn Sealer>,
-        now: Timestamp,
-    ) -> Result<Issuer<'static, KeyPair>, CertificateError> {
-        let write = |path: PathBuf, bytes: &[u8], mode| {
-            let file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-            let written = file.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-            written.map_err(|source| CertificateError::File { path, source })
-        };
-        fs::create_dir_all(&self.folder)
-            .map_err(|source| CertificateError::File { path: self.folder.clone(), source })?;
-        let key = KeyPair::generate().map_err(|error| self.refuse(error))?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "Reeve local authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        set_validity(&mut params, now, AUTHORITY_DAYS);
-        let certificate = params.self_signed(&key).map_err(|error| self.refuse(error))?;
-        // The key first: if the second write fails, the next start finds no certificate and says what stands in its way.
-        let secret = Secret::new(key.serialize_pem().into_bytes());
-        match sealer {
-            None => write(self.key_path(sealer), secret.expose(), 0o600)?,
-            Some(vault) => {
-                let sealed = vault
-                    .seal(Purpose::Certificate, KEY_CONTEXT, secret.expose())
-                    .map_err(|source| CertificateError::Seal { path: self.folder.clone(), source })?;
-                write(self.key_path(sealer), &sealed, 0o600)?;
-            }
-        }
-        write(self.certificate_path(), certificate.pem().as_bytes(), 0o644)?;
-        Ok(Issuer::new(params, key))
-    }
-}
-
-/// From yesterday, so that a client whose clock is slow believes it, to the end of the day `days` ahead.
-fn set_validity(params: &mut CertificateParams, now: Timestamp, days: i64) {
-    let date = |timestamp: Timestamp| {
-        let date = timestamp.to_zoned(jiff::tz::TimeZone::UTC).date();
-        rcgen::date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
-    };
-    let hours = |hours| jiff::SignedDuration::from_hours(hours);
-    params.not_before = date(now.saturating_sub(hours(24)).unwrap_or(now));
-    params.not_after = date(now.saturating_add(hours(24 * (days + 1))).unwrap_or(now));
-}
-
-/// Where the sealed key belongs.
-const KEY_CONTEXT: &[u8] = b"local authority";
-
-/// Clients that trusted the authority once should not have to do so again soon.
-const AUTHORITY_DAYS: i64 = 3_650;
 
 #[cfg(test)]
 mod tests;

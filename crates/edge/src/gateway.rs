@@ -1,5 +1,6 @@
 //! The gateway as a whole: its listeners, its workers, and the rules they follow, which can be exchanged at once.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -9,19 +10,18 @@ use arc_swap::ArcSwap;
 use reeve_base::{Clock, Entropy, EventIds, Sealer, Timestamp};
 use reeve_policy::catalogue::Controls;
 use rustls::ServerConfig;
-use rustls::sign::CertifiedKey;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::ban::Bans;
-use crate::certificate::{self, Certificate, CertificateError};
+use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
 use crate::rate::Rates;
 use crate::rules::Rules;
-use crate::settings::{Settings, UpstreamSettings};
+use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
-use crate::upstream::{Dialer, DialerError};
+use crate::upstream::{Dialer, DialerError, Outward};
 use crate::worker::{self, Door, Phase, Speaks};
 
 /// What the gateway is given beside its settings.
@@ -86,6 +86,7 @@ pub struct Reload {
 pub(crate) struct Live {
     pub(crate) rules: Rules,
     pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstream: Arc<UpstreamSettings>,
     pub(crate) dialer: Dialer,
     pub(crate) connections_max: usize,
@@ -94,14 +95,25 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    fn build(settings: &Settings, controls: &Controls, tools: &Tools, https_port: u16) -> Result<Self, StartError> {
+    fn build(
+        settings: &Settings,
+        controls: &Controls,
+        tools: &Tools,
+        challenges: &Arc<Challenges>,
+        https_port: u16,
+    ) -> Result<Self, StartError> {
         refuse_plain_listener(settings, controls)?;
-        let now = tools.clock.now();
-        let identity = settings.certificate.load(tools.sealer.as_deref(), now)?;
-        warn_of_expiry(&identity, controls, now);
+        require_pins(settings, controls)?;
+        let (now, sealer) = (tools.clock.now(), tools.sealer.as_deref());
+        let shelf = Shelf::load(&settings.certificate, &settings.sites, Arc::clone(challenges), sealer, now)?;
+        let shelf = Arc::new(shelf);
+        for slot in shelf.slots() {
+            warn_of_expiry(&slot.identity(), controls, now);
+        }
         Ok(Self {
             rules: Rules::new(controls)?,
-            tls: Arc::new(tls::server_config(identity, controls)?),
+            tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
+            shelf,
             dialer: Dialer::new(&settings.upstream, tls::versions(controls))?,
             upstream: Arc::new(settings.upstream.clone()),
             connections_max: settings.connections_max,
@@ -117,11 +129,18 @@ fn refuse_plain_listener(settings: &Settings, controls: &Controls) -> Result<(),
     }
 }
 
-fn warn_of_expiry(identity: &CertifiedKey, controls: &Controls, now: Timestamp) {
-    let (Some(promise), Some(left)) = (&controls.tls_cert_expiry, certificate::time_left(identity, now)) else {
-        return;
-    };
-    if left < promise.left.duration() {
+/// An application that is spoken to in plaintext has no key, and then there is nothing to pin: the probe says so.
+fn require_pins(settings: &Settings, controls: &Controls) -> Result<(), StartError> {
+    let (Some(promise), UpstreamScheme::Https) = (&controls.tls_pin, settings.upstream.scheme) else { return Ok(()) };
+    let different: BTreeSet<_> = settings.upstream.pins.iter().collect();
+    let (found, needed) = (different.len(), usize::from(promise.spare) + 1);
+    if found < needed { Err(DialerError::TooFewPins { found, needed }.into()) } else { Ok(()) }
+}
+
+fn warn_of_expiry(identity: &Identity, controls: &Controls, now: Timestamp) {
+    let Some(promise) = &controls.tls_cert_expiry else { return };
+    let left = identity.time_left(now);
+    if left < promise.left.duration() && !identity.is_temporary() {
         let days = left.as_secs() / 86_400;
         tracing::warn!(days, promised = %promise.left, "the certificate ends sooner than the policy promises");
     }
@@ -132,6 +151,8 @@ pub(crate) struct Shared {
     pub(crate) live: ArcSwap<Live>,
     pub(crate) rates: Rates,
     pub(crate) connections: Arc<ConnectionCap>,
+    /// What shows an authority that a name is ours. It outlives a reload: an order may be under way.
+    pub(crate) challenges: Arc<Challenges>,
     pub(crate) events: EventIds,
     pub(crate) tools: Tools,
 }
@@ -156,13 +177,15 @@ impl Gateway {
         let http: Vec<_> = settings.http.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
         let (https_addresses, http_addresses) = (addresses(&https)?, addresses(&http)?);
         let https_port = https_addresses.first().map_or(443, SocketAddr::port);
-        let live = Live::build(&settings, controls, &tools, https_port)?;
+        let challenges = Arc::default();
+        let live = Live::build(&settings, controls, &tools, &challenges, https_port)?;
         tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             rates: Rates::new(),
             connections: Arc::default(),
+            challenges,
             events,
             tools,
         });
@@ -182,10 +205,13 @@ impl Gateway {
     /// See [`StartError`].
     pub fn verify(settings: &Settings, controls: &Controls, now: Timestamp) -> Result<(), StartError> {
         refuse_plain_listener(settings, controls)?;
+        require_pins(settings, controls)?;
         Rules::new(controls)?;
         Dialer::new(&settings.upstream, tls::versions(controls))?;
-        if let Certificate::Files { .. } = settings.certificate {
-            tls::server_config(settings.certificate.load(None, now)?, controls)?;
+        // What is not in files is made or fetched, and that is not to happen here.
+        let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
+        for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {
+            certificate.load(None, now)?;
         }
         Ok(())
     }
@@ -223,13 +249,25 @@ impl Gateway {
         &self.http
     }
 
+    /// The certificates that it shows, and the way to exchange them.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        Certificates::new(&self.shared)
+    }
+
+    /// The way to its application, to be looked at and tried.
+    #[must_use]
+    pub fn outward(&self) -> Outward {
+        Outward::new(&self.shared)
+    }
+
     /// Takes new settings and controls, all at once. On an error everything stays as it was.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn reload(&self, settings: &Settings, controls: &Controls) -> Result<Reload, StartError> {
         let https_port = self.https.first().map_or(443, SocketAddr::port);
-        let live = Live::build(settings, controls, &self.shared.tools, https_port)?;
+        let live = Live::build(settings, controls, &self.shared.tools, &self.shared.challenges, https_port)?;
         self.shared.live.store(Arc::new(live));
         self.shared.tools.bans.follow(controls);
         let mut after_restart = Vec::new();

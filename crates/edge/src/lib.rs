@@ -9,6 +9,7 @@
 //! Start reading at [`Gateway`], then `serve`.
 
 mod access_log;
+mod acme;
 mod ban;
 mod body;
 mod certificate;
@@ -20,6 +21,7 @@ mod head;
 mod page;
 mod rate;
 mod refusal;
+mod renewal;
 mod request;
 mod response;
 mod rules;
@@ -30,13 +32,19 @@ mod upstream;
 mod worker;
 
 pub use access_log::AccessLog;
+pub use acme::{
+    AcmeSettings, Announced, ChallengeKind, DnsChange, DnsHook, Keeper, KeeperTools, News, Press, RenewError, Standing,
+};
 pub use ban::{
     BANS_MAX, Ban, BanError, Bans, CANARIES_MAX, CANARY_TIME, Canaries, Change, EXEMPT_MAX, Ending, GRACE, JailRule,
     MEMORY, REASON_BYTES_MAX, banned_network, parse_network,
 };
-pub use certificate::{Certificate, CertificateError, LocalAuthority};
+pub use certificate::{
+    AcmeCertificate, Certificate, CertificateError, Certificates, Identity, IdentityError, LocalAuthority, Shown,
+    Sites, UnknownName,
+};
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use refusal::Refusal;
-pub use settings::{Settings, UpstreamScheme, UpstreamSettings};
-pub use upstream::DialerError;
+pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};
+pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, TrialError};

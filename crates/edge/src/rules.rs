@@ -17,6 +17,7 @@ use reeve_policy::catalogue::{
 use crate::guard::GuardLimits;
 use crate::head::{HeadLimits, Strictness};
 use crate::rate::Quota;
+use crate::renewal::Share;
 
 /// What every request and answer is held to. Immutable: a reload makes a new one.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Rules {
     pub(crate) security_txt: Option<SecurityTxt>,
     pub(crate) connections_each: Option<u32>,
     pub(crate) plain: Plain,
+    /// After which share of its life a certificate is replaced.
+    pub(crate) renewal: Option<Share>,
     pub(crate) answers: AnswerRules,
 }
 
@@ -98,6 +101,7 @@ impl Rules {
             security_txt: security_txt(controls),
             connections_each: slow.map(|slow| slow.connections),
             plain,
+            renewal: controls.tls_acme.as_ref().map(|control| Share::percent(control.life)),
             answers: AnswerRules::new(controls)?,
         })
     }

@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::ban::Seen;
 use crate::body::AnswerBody;
+use crate::certificate::ACME_TLS;
 use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::Guard;
@@ -62,6 +63,8 @@ pub(crate) async fn connection(
                 Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
                     serve_h2(worker, &live, tls, client).await;
                 }
+                // An authority has seen in the handshake what it came for (RFC 8737 section 3): nothing is served here.
+                Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(ACME_TLS) => drop(tls),
                 Ok(Ok(tls)) => serve_h1(worker, &live, tls, client).await,
                 Ok(Err(error)) => handshake_failed(&worker, &client, started, &error.to_string()),
                 Err(_) => handshake_failed(&worker, &client, started, "not complete in time"),
@@ -270,6 +273,10 @@ fn judge(
     }
     let parsed = Parsed::read(request, &live.rules)?;
     let admitted = parsed.admit(client, &live.rules, &worker.shared.rates, worker.ticks())?;
+    // Before the redirect: it is over plain HTTP that an authority looks (RFC 8555 section 8.3).
+    if let Some(response) = proof_of_name(worker, admitted.request()) {
+        return Ok(Judged::Answered(response));
+    }
     if client.transport == Transport::Plain && live.rules.plain == Plain::Redirect {
         return redirect(admitted.request(), live.redirect_port).map(Judged::Answered);
     }
@@ -301,6 +308,18 @@ fn redirect(request: &Parsed, port: u16) -> Result<Response<AnswerBody>, Refusal
     response.headers_mut().insert(LOCATION, location);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(response)
+}
+
+/// What an authority wants to see under a name before it issues a certificate for it. Other tokens are not ours: the
+/// application may have an order of its own under way.
+fn proof_of_name(worker: &Worker, request: &Parsed) -> Option<Response<AnswerBody>> {
+    let token = request.path().strip_prefix("/.well-known/acme-challenge/")?;
+    if !matches!(request.parts().method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let mut response = Response::new(AnswerBody::own(worker.shared.challenges.http(token)?));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Some(response)
 }
 
 /// Paths that the gateway answers by itself.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Sites};
+use crate::upstream::KeyPin;
 
 /// The settings of a gateway, checked by whoever read them.
 #[derive(Debug, Clone)]
@@ -15,8 +16,10 @@ pub struct Settings {
     pub http: Vec<SocketAddr>,
     /// The port that a redirect names; `None` for that of the first TLS listener.
     pub public_port: Option<u16>,
-    /// What it shows as its identity.
+    /// What it shows as its identity: to whoever asks for no name, and for the names in it.
     pub certificate: Certificate,
+    /// What it shows for other names.
+    pub sites: Sites,
     /// The application behind it.
     pub upstream: UpstreamSettings,
     /// Threads that serve, each with a runtime of its own.
@@ -38,6 +41,10 @@ pub struct UpstreamSettings {
     pub port: u16,
     /// Certificate authorities for `https`, in PEM; without it those of the system count.
     pub authorities: Option<PathBuf>,
+    /// The keys that it may have, with `https`; none for any that an authority vouches for.
+    pub pins: Vec<KeyPin>,
+    /// What it is shown, with `https`, if it asks who we are.
+    pub client: Option<ClientCertificate>,
     /// How long a connection to it may take.
     pub connect: Duration,
     /// How long it may take from the request to the head of its answer, and between two pieces of its body.
@@ -46,6 +53,15 @@ pub struct UpstreamSettings {
     pub idle: Duration,
     /// Unused connections kept by each worker.
     pub idle_connections_max: usize,
+}
+
+/// A certificate of the gateway's own, as a client, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The chain, its own first.
+    pub chain: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// How the application is spoken to.

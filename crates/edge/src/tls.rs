@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use reeve_policy::catalogue::{Cipher, Controls, TlsVersion};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::server::ResolvesServerCert;
 use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+
+use crate::certificate::{ACME_TLS, Shelf};
 
 /// The versions from the policy's floor up. Without a floor: what the library still has, which begins at 1.2.
 pub(crate) fn versions(controls: &Controls) -> &'static [&'static SupportedProtocolVersion] {
@@ -22,14 +24,17 @@ static FROM_1_3: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 ///
 /// The library has no suite without forward secrecy and none without authentication, so `tls.pfs` needs nothing here.
 /// Key exchange prefers the hybrid X25519MLKEM768.
-pub(crate) fn server_config(identity: CertifiedKey, controls: &Controls) -> Result<ServerConfig, rustls::Error> {
+pub(crate) fn server_config(shelf: Arc<Shelf>, controls: &Controls) -> Result<ServerConfig, rustls::Error> {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.retain(|suite| allowed(*suite, controls));
     let mut config = ServerConfig::builder_with_provider(Arc::new(CryptoProvider { ..provider }))
         .with_protocol_versions(versions(controls))?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        .with_cert_resolver(Arc::clone(&shelf) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if shelf.proves_names() {
+        config.alpn_protocols.push(ACME_TLS.to_vec());
+    }
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     Ok(config)
 }

@@ -5,6 +5,8 @@
 //! wake-up for each request. The price: a connection that died while unused is noticed only when it is taken out.
 
 mod connect;
+mod key_pin;
+mod outward;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -26,6 +28,9 @@ use crate::settings::UpstreamSettings;
 
 pub use connect::DialerError;
 pub(crate) use connect::{ConnectError, Dialer, Stream};
+pub(crate) use connect::{Trust, connector};
+pub use key_pin::{KeyPin, KeyPinError};
+pub use outward::{Outlook, Outward, TrialError};
 
 type H1Connection = http1::Connection<hyper_util::rt::TokioIo<Stream>, RequestBody>;
 

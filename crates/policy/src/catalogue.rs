@@ -111,6 +111,8 @@ controls! {
     tls_only: TlsOnly,
     tls_https_only: TlsHttpsOnly,
     tls_cert_expiry: TlsCertExpiry,
+    tls_acme: TlsAcme,
+    tls_pin: TlsPin,
     hdr_hsts: HdrHsts,
     hdr_csp: HdrCsp,
     hdr_frame: HdrFrame,

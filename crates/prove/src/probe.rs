@@ -15,9 +15,11 @@ mod input;
 mod leaks;
 mod links;
 mod page;
+mod pin;
 mod plaintext;
 mod ports;
 mod rate;
+mod renewal;
 mod slow;
 mod smuggling;
 mod tamper;
@@ -102,6 +104,8 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::TlsOnly(control) => Way::Probe(control),
         Control::TlsHttpsOnly(control) => Way::Probe(control),
         Control::TlsCertExpiry(control) => Way::Probe(control),
+        Control::TlsAcme(control) => Way::Probe(control),
+        Control::TlsPin(control) => Way::Probe(control),
         Control::HdrHsts(control) => Way::Probe(control),
         Control::HdrCsp(control) => Way::Probe(control),
         Control::HdrFrame(control) => Way::Probe(control),

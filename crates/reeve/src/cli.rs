@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    ban, check, completions, demo, explain, firewall, init, key, ledger, prove, reload, schema, selftest, store, up, witness,
+    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, prove, reload, schema,
+    selftest, store, up, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -52,11 +53,14 @@ pub(crate) enum Command {
     Prove(prove::ProveArgs),
     Ledger(ledger::LedgerArgs),
     Key(key::KeyArgs),
+    Cert(cert::CertArgs),
     Selftest(selftest::SelftestArgs),
     Store(store::StoreArgs),
     Witness(witness::WitnessArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    DnsHook(dns_hook::DnsHookArgs),
 }
 
 /// Where the settings are: for every verb that works on a deployment.

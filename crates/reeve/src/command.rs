@@ -1,9 +1,11 @@
 //! The verbs, one module each.
 
 pub(crate) mod ban;
+pub(crate) mod cert;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod dns_hook;
 pub(crate) mod explain;
 pub(crate) mod firewall;
 pub(crate) mod init;
@@ -35,10 +37,12 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),
         Command::Key(args) => key::run(args, screen),
+        Command::Cert(args) => cert::run(args, screen),
         Command::Selftest(args) => selftest::run(args, screen),
         Command::Store(args) => store::run(args, screen),
         Command::Witness(args) => witness::run(args, screen),
         Command::Schema(args) => schema::run(args, screen),
         Command::Completions(args) => completions::run(args, screen),
+        Command::DnsHook(args) => dns_hook::run(args),
     }
 }

@@ -12,7 +12,8 @@ use anyhow::Context;
 use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Certificate, CertificateError, DialerError, Gateway, LocalAuthority, StartError, Tools, UpstreamScheme,
+    AccessLog, AcmeCertificate, AcmeSettings, Certificate, CertificateError, ChallengeKind, ClientCertificate,
+    DialerError, DnsHook, Gateway, LocalAuthority, Sites, StartError, Tools, UnknownName, UpstreamScheme,
     UpstreamSettings,
 };
 use reeve_policy::Policy;
@@ -20,10 +21,11 @@ use reeve_policy::catalogue::{Control, Controls};
 use reeve_vault::Vault;
 
 use crate::diagnostics::{self, Refused};
+use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
-use crate::settings::{self, Access, Loaded, Protocol, Settings, Tls};
+use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Protocol, Settings, Tls, Unknown};
 
 pub(crate) use control::{BanQuestion, ControlError, Hold, Reply, Request, Socket, ask, path as control_path};
 
@@ -71,6 +73,23 @@ impl Deployment {
         }
     }
 
+    /// What the gateway is told, with the certificates that are kept.
+    pub(crate) async fn edge(&self, keeping: &Keeping) -> reeve_edge::Settings {
+        let mut settings = edge_settings(&self.loaded.settings);
+        keeping.fill(&mut settings).await;
+        settings
+    }
+
+    /// Starts the helper that runs the hook for the DNS, where the settings name one. Before the process is shut in.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start_hook(&self) -> anyhow::Result<Option<Arc<dyn DnsHook>>> {
+        let hook = self.loaded.settings.sites.acme.as_ref().and_then(|acme| acme.dns_hook.as_ref());
+        let helper = hook.map(|hook| DnsHelper::start(&hook.value)).transpose()?;
+        Ok(helper.map(|helper| Arc::new(helper) as Arc<dyn DnsHook>))
+    }
+
     /// Starts the gateway. The handle ends when the log is written to its end, after the gateway has stopped.
     ///
     /// # Errors
@@ -79,6 +98,7 @@ impl Deployment {
         &self,
         clock: &Arc<SystemClock>,
         keeping: &Keeping,
+        settings: reeve_edge::Settings,
     ) -> anyhow::Result<(Gateway, Option<JoinHandle<()>>)> {
         if let Some(fault) = self.plain_log().or_else(|| self.two_rules()) {
             return Err(self.loaded.refuse(fault).into());
@@ -88,9 +108,9 @@ impl Deployment {
         let sealer = Some(Arc::clone(&keeping.vault) as Arc<dyn Sealer>);
         let (clock, bans) = (Arc::clone(clock) as Arc<dyn Clock>, Arc::clone(&keeping.bans));
         let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, bans, sealer };
-        let settings = edge_settings(&self.loaded.settings);
         let gateway =
             Gateway::start(settings, &Controls::of(&self.policy), tools).map_err(|error| self.explain(error))?;
+        keeping.attend(&gateway);
         Ok((gateway, writer))
     }
 
@@ -98,10 +118,14 @@ impl Deployment {
     ///
     /// # Errors
     /// As [`Deployment::start`]; the gateway goes on as before.
-    pub(crate) fn reload(&self, gateway: &Gateway, keeping: &Keeping) -> anyhow::Result<reeve_edge::Reload> {
+    pub(crate) fn reload(
+        &self,
+        gateway: &Gateway,
+        keeping: &Keeping,
+        settings: &reeve_edge::Settings,
+    ) -> anyhow::Result<reeve_edge::Reload> {
         let controls = Controls::of(&self.policy);
-        let reloaded =
-            gateway.reload(&edge_settings(&self.loaded.settings), &controls).map_err(|error| self.explain(error))?;
+        let reloaded = gateway.reload(settings, &controls).map_err(|error| self.explain(error))?;
         keeping.follow(keeping::on_failure(&controls));
         self.exempt(keeping);
         Ok(reloaded)
@@ -226,6 +250,10 @@ impl Deployment {
         if now.store != then.store {
             changed.push("store");
         }
+        let hook = |settings: &Settings| settings.sites.acme.as_ref().and_then(|acme| acme.dns_hook.clone());
+        if hook(now).map(|hook| hook.value) != hook(then).map(|hook| hook.value) {
+            changed.push("dns_hook");
+        }
         changed
     }
 
@@ -284,8 +312,8 @@ impl Deployment {
     /// The file that clients need in order to trust a local authority, if there is one.
     pub(crate) fn authority(&self) -> Option<PathBuf> {
         match &self.loaded.settings.tls {
-            Tls::Local(_) => Some(local_authority(&self.loaded.settings).certificate_path()),
-            Tls::Files { .. } => None,
+            Tls::Local(names) => Some(local_authority(&self.loaded.settings, names).certificate_path()),
+            Tls::Files { .. } | Tls::Acme(_) => None,
         }
     }
 }
@@ -309,47 +337,89 @@ fn listener_span(settings: &Settings, address: SocketAddr) -> Span {
 }
 
 fn certificate_span(settings: &Settings, cause: &CertificateError) -> Span {
-    let Tls::Files { certificate, key } = &settings.tls else {
-        return settings.data.span.clone();
+    let files = std::iter::once(&settings.tls).chain(&settings.sites.others).filter_map(|tls| match tls {
+        Tls::Files { certificate, key } => Some((certificate, key)),
+        Tls::Local(_) | Tls::Acme(_) => None,
+    });
+    let at = |path: &Path| {
+        let mut paths = files.flat_map(|(certificate, key)| [certificate, key]);
+        paths.find(|located| located.value == path).map(|located| located.span.clone())
     };
-    match cause {
-        CertificateError::File { path, .. } | CertificateError::Pem { path, .. } if *path == key.value => {
-            key.span.clone()
-        }
-        CertificateError::Mismatch { .. } | CertificateError::Key(_) => key.span.clone(),
-        _ => certificate.span.clone(),
-    }
+    let span = match cause {
+        CertificateError::File { path, .. }
+        | CertificateError::Pem { path, .. }
+        | CertificateError::Validity { path, .. } => at(path),
+        CertificateError::Mismatch { key, .. } | CertificateError::Key { key, .. } => at(key),
+        _ => None,
+    };
+    span.unwrap_or_else(|| settings.data.span.clone())
 }
 
 fn upstream_span(settings: &Settings, cause: &DialerError) -> Span {
-    match (cause, &settings.upstream.ca) {
-        (DialerError::Authorities { .. }, Some(ca)) => ca.span.clone(),
-        _ => settings.upstream.url.span.clone(),
+    let upstream = &settings.upstream;
+    match (cause, &upstream.ca, &upstream.client) {
+        (DialerError::Authorities { .. }, Some(ca), _) => ca.span.clone(),
+        (DialerError::Client { path, .. }, _, Some(client)) if *path == client.key.value => client.key.span.clone(),
+        (DialerError::Client { .. }, _, Some(client)) => client.certificate.span.clone(),
+        _ => upstream.url.span.clone(),
     }
 }
 
-fn local_authority(settings: &Settings) -> LocalAuthority {
-    let names = match &settings.tls {
-        Tls::Local(names) => names.iter().map(|name| name.value.as_str().to_owned()).collect(),
-        Tls::Files { .. } => Vec::new(),
-    };
-    LocalAuthority { folder: settings.data.value.join("ca"), names, valid_days: LOCAL_CERTIFICATE_DAYS }
+fn local_authority(settings: &Settings, names: &[Located<HostName>]) -> LocalAuthority {
+    LocalAuthority { folder: settings.data.value.join("ca"), names: texts(names), valid_days: LOCAL_CERTIFICATE_DAYS }
+}
+
+fn texts(names: &[Located<HostName>]) -> Vec<String> {
+    names.iter().map(|name| name.value.as_str().to_owned()).collect()
+}
+
+fn certificate(settings: &Settings, tls: &Tls, acme: Option<&Arc<AcmeSettings>>) -> Option<Certificate> {
+    Some(match tls {
+        Tls::Local(names) => Certificate::Local(local_authority(settings, names)),
+        Tls::Files { certificate, key } => {
+            Certificate::Files { chain: certificate.value.clone(), key: key.value.clone() }
+        }
+        Tls::Acme(names) => {
+            Certificate::Acme(AcmeCertificate { names: texts(names), settings: Arc::clone(acme?), kept: None })
+        }
+    })
+}
+
+fn acme_settings(acme: &Acme) -> AcmeSettings {
+    AcmeSettings {
+        directory: acme.directory.value.clone(),
+        contacts: acme.contact.clone(),
+        authorities: acme.ca.as_ref().map(|ca| ca.value.clone()),
+        challenge: match acme.challenge.value {
+            Challenge::Http => ChallengeKind::Http,
+            Challenge::TlsAlpn => ChallengeKind::TlsAlpn,
+            Challenge::Dns => ChallengeKind::Dns,
+        },
+        dns_wait: acme.dns_wait.duration(),
+        retry: acme.retry.duration(),
+    }
 }
 
 /// What the settings mean for the gateway.
 pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
-    let certificate = match &settings.tls {
-        Tls::Local(_) => Certificate::Local(local_authority(settings)),
-        Tls::Files { certificate, key } => {
-            Certificate::Files { chain: certificate.value.clone(), key: key.value.clone() }
-        }
-    };
+    let acme = settings.sites.acme.as_ref().map(|acme| Arc::new(acme_settings(acme)));
+    let certificate = |tls| certificate(settings, tls, acme.as_ref());
+    let others = settings.sites.others.iter().filter_map(certificate).collect();
+    // Settings that ask for a certificate and name nobody to ask are refused when they are read.
+    let first = certificate(&settings.tls).unwrap_or_else(|| Certificate::Local(local_authority(settings, &[])));
     let upstream = &settings.upstream;
     reeve_edge::Settings {
         https: settings.listen.https.iter().map(|located| located.value).collect(),
         http: settings.listen.http.iter().map(|located| located.value).collect(),
         public_port: settings.listen.public.as_ref().map(|public| public.value.port),
-        certificate,
+        certificate: first,
+        sites: Sites {
+            certificates: others,
+            unknown: match settings.sites.unknown {
+                Unknown::First => UnknownName::First,
+                Unknown::Refuse => UnknownName::Refuse,
+            },
+        },
         upstream: UpstreamSettings {
             scheme: match upstream.url.value.protocol {
                 Protocol::Http => UpstreamScheme::Http,
@@ -359,6 +429,11 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             host: upstream.url.value.host.clone(),
             port: upstream.url.value.port,
             authorities: upstream.ca.as_ref().map(|ca| ca.value.clone()),
+            pins: upstream.pins.iter().map(|pin| pin.value).collect(),
+            client: upstream.client.as_ref().map(|client| ClientCertificate {
+                chain: client.certificate.value.clone(),
+                key: client.key.value.clone(),
+            }),
             connect: upstream.connect.duration(),
             answer: upstream.answer.duration(),
             idle: upstream.idle.duration(),

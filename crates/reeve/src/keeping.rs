@@ -4,6 +4,7 @@
 //! the control socket asks of them is answered in [`desk`].
 
 mod bans;
+mod certificates;
 mod desk;
 mod open;
 mod purge;
@@ -38,6 +39,7 @@ pub(crate) use system::digest;
 pub(crate) use verdict::VerdictRecord;
 pub(crate) use watches::{Watched, promised, watched};
 
+use certificates::Care;
 use recorder::Requests;
 
 /// Where a deployment keeps things, and how long.
@@ -112,7 +114,7 @@ impl Kept {
 fn first_name(settings: &Settings) -> String {
     match (&settings.listen.public, &settings.tls) {
         (Some(public), _) => public.value.host.clone(),
-        (None, Tls::Local(names)) => {
+        (None, Tls::Local(names) | Tls::Acme(names)) => {
             names.first().map_or_else(|| String::from("localhost"), |name| name.value.as_str().to_owned())
         }
         (None, Tls::Files { .. }) => String::from("localhost"),
@@ -148,6 +150,7 @@ pub(crate) struct Keeping {
     ids: EventIds,
     requests: Arc<Requests>,
     weakening: Weakening,
+    care: Care,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
 }
@@ -208,6 +211,7 @@ impl Keeping {
         let ids = EventIds::new(&*entropy)?;
         let requests = Arc::new(Requests::new(Arc::clone(&ledger), weakening.requests, on_failure));
         let bans = Arc::new(Bans::new(Arc::clone(&clock)));
+        let care = Care::new(entropy);
         Ok(Self {
             kept,
             vault,
@@ -223,6 +227,7 @@ impl Keeping {
             ids,
             requests,
             weakening,
+            care,
             sandbox: Value::Null,
         })
     }
@@ -369,8 +374,8 @@ impl Keeping {
         let Ok(keeping) = Arc::try_unwrap(self) else { return Ok(()) };
         keeping.stop_watching().await;
         keeping.tell_bans().await;
-        let Self { ledger, store, requests, .. } = keeping;
-        drop(requests);
+        let Self { ledger, store, requests, care, .. } = keeping;
+        drop((requests, care));
         store.close().await;
         let Ok(ledger) = Arc::try_unwrap(ledger) else { return Ok(()) };
         tokio::task::spawn_blocking(move || ledger.close()).await?.context("the ledger did not end well")

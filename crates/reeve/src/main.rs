@@ -12,6 +12,7 @@ mod cli;
 mod command;
 mod deployment;
 mod diagnostics;
+mod dns_hook;
 mod environment;
 mod exit;
 mod failure;

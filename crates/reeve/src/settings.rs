@@ -12,6 +12,8 @@ mod ban;
 mod keeping;
 mod read;
 mod sense;
+mod tls;
+mod upstream;
 mod watch;
 
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use reeve_base::document::{self, FromValue, Mismatch, Value};
 use reeve_base::{Diagnostic, Period, Source, Span, limit};
+use reeve_edge::KeyPin;
 
 use crate::diagnostics::{self, Refused};
 use crate::input;
@@ -26,6 +29,7 @@ use crate::input;
 pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
 pub(crate) use ban::BanSettings;
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
+pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use watch::{WatchRule, WatchSettings};
 
 /// What a deployment is set to. Every path is absolute.
@@ -37,8 +41,10 @@ pub(crate) struct Settings {
     pub(crate) data: Located<PathBuf>,
     /// Where clients come in.
     pub(crate) listen: Listen,
-    /// Which certificate they see.
+    /// Which certificate they see first.
     pub(crate) tls: Tls,
+    /// Which they see beside it.
+    pub(crate) sites: Sites,
     /// The application behind.
     pub(crate) upstream: Upstream,
     /// What opens the root key.
@@ -70,20 +76,6 @@ pub(crate) struct Listen {
     pub(crate) public: Option<Located<PublicUrl>>,
 }
 
-/// Which certificate clients see.
-#[derive(Debug, Clone)]
-pub(crate) enum Tls {
-    /// One from a local certificate authority, made in the data folder on the first run, for these names.
-    Local(Vec<Located<HostName>>),
-    /// One from elsewhere, in PEM.
-    Files {
-        /// The chain, the site's own first.
-        certificate: Located<PathBuf>,
-        /// Its private key.
-        key: Located<PathBuf>,
-    },
-}
-
 /// The application behind.
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
@@ -91,6 +83,10 @@ pub(crate) struct Upstream {
     pub(crate) url: Located<UpstreamUrl>,
     /// The authority that signed its certificate, if not a public one. Only with `https`.
     pub(crate) ca: Option<Located<PathBuf>>,
+    /// The keys that it may have; any, if there are none. Only with `https`.
+    pub(crate) pins: Vec<Located<KeyPin>>,
+    /// What it is shown if it asks who we are. Only with `https`.
+    pub(crate) client: Option<ClientFiles>,
     /// How long a connection may take to be made.
     pub(crate) connect: Period,
     /// How long the application may take to begin an answer.
@@ -99,6 +95,15 @@ pub(crate) struct Upstream {
     pub(crate) idle: Period,
     /// How many unused connections each worker keeps.
     pub(crate) connections: u32,
+}
+
+/// The gateway's own certificate as a client, in PEM.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientFiles {
+    /// The chain, its own first.
+    pub(crate) certificate: Located<PathBuf>,
+    /// Its private key.
+    pub(crate) key: Located<PathBuf>,
 }
 
 /// Where the access log goes.

@@ -1,3 +1,9 @@
+use std::fs;
+
+use rcgen::{CertificateParams, KeyPair};
+use reeve_base::{Purpose, Secret};
+
+use super::local::set_validity;
 use super::*;
 
 fn now() -> Timestamp {
@@ -88,4 +94,30 @@ fn with_a_sealer_the_authoritys_key_is_in_no_file_in_clear() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
         assert!(memchr::memmem::find(&bytes, b"PRIVATE KEY").is_none());
     }
+}
+
+#[test]
+fn a_chain_is_verified_for_each_name_and_for_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let leaf = Certificate::Local(authority(folder.path())).load(None, now()).unwrap();
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    // The local authority's own certificate is not sent along.
+    let alone = leaf.verify(&names(&["localhost"]), now());
+    assert!(matches!(alone, Err(IdentityError::NoIssuer)), "{alone:?}");
+    let mut chain = leaf.key().cert.clone();
+    chain.push(CertificateDer::from_pem_file(folder.path().join("ca.pem")).unwrap());
+    let key = KeyPair::generate().unwrap();
+    let foreign = Identity::new(chain, PrivateKeyDer::try_from(key.serialize_der()).unwrap());
+    assert!(matches!(foreign, Err(IdentityError::Foreign)), "{foreign:?}");
+}
+
+#[test]
+fn what_a_certificate_says_is_read_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Certificate::Local(authority(folder.path())).load(None, now()).unwrap();
+    assert_eq!(identity.names(), ["localhost", "127.0.0.1"]);
+    assert_eq!(identity.issuer(), "CN=Reeve local authority");
+    assert!(!identity.is_temporary() && identity.fingerprint().len() == 64);
+    assert!(identity.lasts_at(identity.life().0) && identity.lasts_at(identity.life().1));
+    assert!(!identity.lasts_at(identity.life().1 + std::time::Duration::from_secs(1)));
 }

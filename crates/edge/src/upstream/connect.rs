@@ -1,6 +1,7 @@
 //! Making a connection to the application.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,18 +11,20 @@ use std::time::Duration;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::body::RequestBody;
-use crate::settings::{UpstreamScheme, UpstreamSettings};
+use crate::settings::{ClientCertificate, UpstreamScheme, UpstreamSettings};
 use crate::worker::LocalExecutor;
 
 use super::H1Connection;
+use super::key_pin::{KeyPin, Pinned};
 
 /// Why there is no connection to the application.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,24 @@ pub enum DialerError {
         path: PathBuf,
         /// What is wrong with it.
         cause: String,
+    },
+    /// The gateway's own certificate for it, or its key, cannot be used.
+    #[error("cannot use `{path}` to show the upstream who we are: {cause}")]
+    Client {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The policy promises pins, and there are too few of them.
+    #[error(
+        "the policy promises {needed} pins of the upstream's keys, spare ones among them, and the settings name {found}"
+    )]
+    TooFewPins {
+        /// How many different ones there are.
+        found: usize,
+        /// How many there must be.
+        needed: usize,
     },
     /// TLS cannot be set up.
     #[error("TLS to the upstream cannot be set up: {0}")]
@@ -81,7 +102,12 @@ impl Dialer {
             UpstreamScheme::Https => {
                 let name = ServerName::try_from(settings.host.clone())
                     .map_err(|error| DialerError::Host(settings.host.clone(), error))?;
-                Some((connector(settings.authorities.as_deref(), versions)?, name))
+                let trust = Trust {
+                    authorities: settings.authorities.as_deref(),
+                    pins: &settings.pins,
+                    client: settings.client.as_ref(),
+                };
+                Some((connector(trust, versions)?, name))
             }
         };
         Ok(Self {
@@ -141,6 +167,19 @@ impl Dialer {
         Ok((Stream::Tls(Box::new(tls)), h2))
     }
 
+    /// Shakes hands with another address as if the application were there; nothing if TLS is not spoken.
+    pub(super) async fn handshake_at(&self, address: SocketAddr) -> Option<Result<(), ConnectError>> {
+        let (connector, name) = self.tls.as_ref()?;
+        let shake = async {
+            let tcp = TcpStream::connect(address).await;
+            let tcp = tcp.map_err(|source| ConnectError::Tcp { to: address.to_string(), source })?;
+            let tls = connector.connect(name.clone(), tcp).await;
+            tls.map(drop).map_err(|source| ConnectError::Tls { to: address.to_string(), source })
+        };
+        let slow = || ConnectError::Timeout { to: address.to_string(), within: self.connect_max };
+        Some(tokio::time::timeout(self.connect_max, shake).await.unwrap_or_else(|_| Err(slow())))
+    }
+
     async fn handshake_h1(
         &self,
         stream: Stream,
@@ -166,31 +205,74 @@ impl Dialer {
     }
 }
 
-fn connector(
-    authorities: Option<&Path>,
+/// Whom a connector believes, and what it shows.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Trust<'t> {
+    /// Certificate authorities in PEM; those of the system without it.
+    pub(crate) authorities: Option<&'t Path>,
+    /// The keys that a server may have; none for any.
+    pub(crate) pins: &'t [KeyPin],
+    /// The certificate to show to a server that asks for one.
+    pub(crate) client: Option<&'t ClientCertificate>,
+}
+
+pub(crate) fn connector(
+    trust: Trust<'_>,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Result<TlsConnector, DialerError> {
-    let mut roots = RootCertStore::empty();
-    if let Some(path) = authorities {
-        let refuse = |cause: String| DialerError::Authorities { path: path.to_owned(), cause };
-        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))?;
-        for certificate in certificates {
-            let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
-            roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
-        }
-        if roots.is_empty() {
-            return Err(refuse(String::from("it holds no certificate")));
-        }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = roots(trust.authorities)?;
+    let builder =
+        rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
+    let builder = if trust.pins.is_empty() {
+        builder.with_root_certificates(roots)
     } else {
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        let chain = chain.map_err(|error| rustls::Error::General(error.to_string()))?;
+        let pinned = Pinned { pins: trust.pins.to_vec(), chain };
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
+    };
+    let config = match trust.client {
+        None => builder.with_no_client_auth(),
+        Some(client) => {
+            let (chain, key) = client_identity(client)?;
+            let refuse = |error: rustls::Error| refuse_client(&client.key, &error);
+            builder.with_client_auth_cert(chain, key).map_err(refuse)?
+        }
+    };
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn roots(authorities: Option<&Path>) -> Result<RootCertStore, DialerError> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = authorities else {
         // A certificate of the system that cannot be read is one authority less, never one more.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let refuse = |cause: String| DialerError::Authorities { path: path.to_owned(), cause };
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))? {
+        let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
+        roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+    if roots.is_empty() { Err(refuse(String::from("it holds no certificate"))) } else { Ok(roots) }
+}
+
+fn client_identity(
+    client: &ClientCertificate,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), DialerError> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(&client.chain)
+        .and_then(Iterator::collect)
+        .map_err(|error| refuse_client(&client.chain, &error))?;
+    if chain.is_empty() {
+        return Err(refuse_client(&client.chain, &"it holds no certificate"));
+    }
+    let key = PrivateKeyDer::from_pem_file(&client.key).map_err(|error| refuse_client(&client.key, &error))?;
+    Ok((chain, key))
+}
+
+fn refuse_client(path: &Path, cause: &dyn std::fmt::Display) -> DialerError {
+    DialerError::Client { path: path.to_owned(), cause: cause.to_string() }
 }
 
 /// The stream under a connection to the application.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -52,6 +52,8 @@ pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
         host: address.ip().to_string(),
         port: address.port(),
         authorities: None,
+        pins: Vec::new(),
+        client: None,
         connect: Duration::from_secs(2),
         answer: Duration::from_secs(1),
         idle: Duration::from_secs(30),
@@ -87,6 +89,7 @@ impl House {
             http: vec![any],
             public_port: None,
             certificate: Certificate::Local(authority),
+            sites: Sites::default(),
             upstream,
             workers: 2,
             connections_max: 1_000,

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on must say so and end"
 )]
 
+mod acme;
 mod application;
 mod bans;
 mod client;
@@ -18,3 +19,5 @@ mod operation;
 mod protocols;
 mod recording;
 mod responses;
+mod secured;
+mod sites;

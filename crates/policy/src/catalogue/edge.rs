@@ -74,6 +74,26 @@ control! {
 }
 
 control! {
+    /// Certificates are issued and replaced by themselves, before too much of their life has passed.
+    TlsAcme = "tls.acme";
+    enforced "the gateway asks for a new certificate, over ACME or from its local authority, before `life` percent of the old one's validity has passed, and exchanges it without closing a connection";
+    proved "reads the served certificate and how much of its validity has passed, and looks for it among those that the running gateway replaces by itself and in the ledger's security trail";
+    serves ["NIST SP 800-53r5 SC-17", "NIST SP 800-57pt1r5 5.3", "ISO 27001:2022 A.8.24"];
+    /// The percentage of a certificate's validity by which it has been replaced.
+    life: u16 = 67, lower, from 10, to 90;
+}
+
+control! {
+    /// Outgoing connections accept only servers whose keys are known beforehand, and a spare key is known too.
+    TlsPin = "tls.pin";
+    enforced "the gateway ends a connection to an application over TLS whose key is none of the pins, and does not start without `spare` more pins than the one in use";
+    proved "lets the gateway connect to a server of the probe's own with a key of no pin, which must be refused for its key, and compares the application's key with the pins; a request through the gateway must pass";
+    serves ["NIST SP 800-53r5 SC-23", "OWASP ASVS 5.0 12.3.2", "OWASP ASVS 5.0 12.3.4"];
+    /// How many pins there are beside the one in use, at least.
+    spare: u16 = 1, higher, from 1, to 8;
+}
+
+control! {
     /// Browsers are told to use HTTPS only (RFC 6797).
     HdrHsts = "hdr.hsts";
     enforced "the gateway sets Strict-Transport-Security on every answer and removes the application's own";

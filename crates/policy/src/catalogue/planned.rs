@@ -273,8 +273,6 @@ pub const PLANNED: &[Planned] = &[
     plan("supply", "sql.inject"),
     plan("supply", "sql.sast"),
     plan("access", "tenant.isolation"),
-    plan("edge", "tls.acme"),
-    plan("edge", "tls.pin"),
     plan("prove", "tls.scan_age"),
     plan("watch", "uptime.exclusions"),
     plan("watch", "uptime.slo"),

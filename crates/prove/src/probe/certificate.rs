@@ -25,15 +25,7 @@ impl Probe for TlsCertExpiry {
 
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
         Box::pin(async move {
-            let stream = site.tls(Protocol::H1).await?;
-            let chain: Vec<CertificateDer<'static>> = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .unwrap_or_default()
-                .iter()
-                .map(|c| c.clone().into_owned())
-                .collect();
+            let chain = chain(site).await?;
             let Some((leaf, intermediates)) = chain.split_first() else {
                 return Err(Cause::Unexpected(String::from("the handshake shows no certificate")));
             };
@@ -62,15 +54,22 @@ impl Probe for TlsCertExpiry {
     }
 }
 
-/// What a certificate says of itself.
-struct Life {
-    subject: String,
-    issuer: String,
-    from: Timestamp,
-    to: Timestamp,
+/// What a handshake shows, the server's own certificate first.
+pub(super) async fn chain(site: &Site) -> Result<Vec<CertificateDer<'static>>, Cause> {
+    let stream = site.tls(Protocol::H1).await?;
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    Ok(shown.iter().map(|one| one.clone().into_owned()).collect())
 }
 
-fn read_life(leaf: &CertificateDer<'_>) -> Result<Life, Cause> {
+/// What a certificate says of itself.
+pub(super) struct Life {
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
+}
+
+pub(super) fn read_life(leaf: &CertificateDer<'_>) -> Result<Life, Cause> {
     let (_, certificate) = X509Certificate::from_der(leaf)
         .map_err(|error| Cause::Unexpected(format!("the certificate cannot be read: {error}")))?;
     let time = |seconds: i64| {

@@ -37,6 +37,11 @@ pub(crate) struct Status {
     /// The logs of other programs that it watches.
     #[serde(default)]
     pub(crate) watches: Vec<Watched>,
+    /// The certificates that it shows.
+    #[serde(default)]
+    pub(crate) certificates: Vec<CertificateStatus>,
+    /// How it reaches its application; none if no gateway runs.
+    pub(crate) upstream: Option<UpstreamStatus>,
 }
 
 /// A log that is watched.
@@ -46,6 +51,32 @@ pub(crate) struct Watched {
     pub(crate) kind: String,
     /// The file.
     pub(crate) file: std::path::PathBuf,
+}
+
+/// What the deployment says of a certificate.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CertificateStatus {
+    /// `files`, `local` or `acme`.
+    pub(crate) source: String,
+    /// Whether it only stands in for another.
+    pub(crate) temporary: bool,
+    /// SHA-256 of it, in lower-case hexadecimal.
+    pub(crate) fingerprint: String,
+    /// When it is replaced at the latest; none if nobody does so by itself.
+    pub(crate) renews: Option<jiff::Timestamp>,
+}
+
+/// What the deployment says of its way to the application.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UpstreamStatus {
+    /// A name or an address.
+    pub(crate) host: String,
+    /// Its port.
+    pub(crate) port: u16,
+    /// Whether it is spoken to over TLS.
+    pub(crate) tls: bool,
+    /// `sha256/` and base64, each.
+    pub(crate) pins: Vec<String>,
 }
 
 /// What the deployment says of its ledger.

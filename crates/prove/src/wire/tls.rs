@@ -64,6 +64,11 @@ fn connector(provider: Arc<CryptoProvider>, protocol: &[u8]) -> Result<TlsConnec
 }
 
 impl Site {
+    /// The way to shake hands with another server than the target, whatever certificate it has.
+    pub(crate) fn any_certificate(&self) -> &TlsConnector {
+        self.run.connectors.of(Protocol::H1)
+    }
+
     /// Connects and shakes hands; one out of the budget.
     pub(crate) async fn tls(&self, protocol: Protocol) -> Result<Stream, WireError> {
         self.spend()?;

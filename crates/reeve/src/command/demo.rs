@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use reeve_base::{Clock, SystemClock, SystemEntropy};
-use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Tools};
+use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::Controls;
 use reeve_prove::{Options, Target};
@@ -131,6 +131,7 @@ impl Demo {
             http: vec![free(8080)],
             public_port: None,
             certificate: Certificate::Local(authority),
+            sites: Sites::default(),
             upstream: prove::sample_upstream(application.address),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             connections_max: 4_096,
@@ -145,6 +146,7 @@ impl Demo {
         let (entropy, bans) = (Arc::new(SystemEntropy), house.bans());
         let tools = Tools { clock: time, entropy, log, bans, sealer: Some(house.sealer()) };
         let gateway = Gateway::start(settings, &Controls::of(&policy), tools)?;
+        house.attend(&gateway);
         let https = gateway.https().first().copied().context("the gateway has no address")?;
         let target = Target {
             url: format!("https://localhost:{}/", https.port()).parse().context("the gateway has no address")?,

@@ -5,6 +5,7 @@ mod house;
 pub(crate) mod mutate;
 mod progress;
 mod scratch;
+mod secure_back;
 
 pub(crate) mod table;
 mod weak_front;
@@ -228,7 +229,7 @@ fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
     let https = reachable(settings.listen.https.first()).context("the settings name no TLS listener")?;
     let host = match (&settings.listen.public, &settings.tls) {
         (Some(Located { value: PublicUrl { host, .. }, .. }), _) => host.clone(),
-        (None, Tls::Local(names)) => {
+        (None, Tls::Local(names) | Tls::Acme(names)) => {
             names.first().map_or_else(|| https.ip().to_string(), |name| name.value.as_str().to_owned())
         }
         (None, Tls::Files { .. }) => https.ip().to_string(),

@@ -42,6 +42,8 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
     let deployment = Deployment::read(&args.config.config, &*clock)?;
     deployment::show_warnings(&deployment.warnings, screen);
+    // Before the sandbox, inside which nothing can be run, and before the keys, which it has no business with.
+    let hook = deployment.start_hook()?;
     // The keys before the sandbox, because the seal is out of reach inside; everything that has threads after it,
     // because Landlock and capabilities belong to a thread and go over to those that it starts.
     let vault = deployment.kept().unlock(&*clock, Arc::new(SystemEntropy))?;
@@ -59,7 +61,8 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let socket = Socket::open(&deployment.loaded.settings.data.value)?;
-        let keeping = Arc::new(deployment.keep(vault, &clock).await?.shut_in(&shut_in)?.standing_on(own, zone));
+        let keeping = deployment.keep(vault, &clock).await?.shut_in(&shut_in)?.standing_on(own, zone).with_dns(hook);
+        let keeping = Arc::new(keeping);
         if let Some(helper) = helper {
             keeping.guard_host(helper).context("cannot copy bans into the kernel")?;
         }
@@ -68,11 +71,12 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         let me = format!("uid:{}", rustix::process::getuid().as_raw());
         deployment.record_system(&keeping).await?;
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;
-        let (gateway, writer) = deployment.start(&clock, &keeping)?;
+        let settings = deployment.edge(&keeping).await;
+        let (gateway, writer) = deployment.start(&clock, &keeping, settings)?;
         deployment.watch(&keeping).await?;
         let tending = tokio::spawn({
             let keeping = Arc::clone(&keeping);
-            async move { keeping.tend().await }
+            async move { tokio::join!(keeping.tend(), keeping.care()) }
         });
         greet(&deployment, &gateway, screen);
         let running =
@@ -81,6 +85,8 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         screen.talk("stopping: open requests may end");
         drop(socket);
         tending.abort();
+        // However it ended, it has let go of everything by then.
+        let _ = tending.await;
         gateway.stop().context("the gateway did not end well")?;
         if let Some(writer) = writer {
             // Its only fault would be a panic, and then there is nothing left to write.
@@ -178,7 +184,8 @@ impl Running<'_> {
         deployment.rehearse(self.clock)?;
         self.keeping.act(&act("gateway.reload", asker, "reload", &deployment)).await?;
         deployment.record_system(self.keeping).await?;
-        let reloaded = deployment.reload(self.gateway, self.keeping);
+        let settings = deployment.edge(self.keeping).await;
+        let reloaded = deployment.reload(self.gateway, self.keeping, &settings);
         if reloaded.is_err() {
             self.keeping.act(&act("gateway.reload_failed", asker, "reload", &deployment)).await?;
             self.started.record_system(self.keeping).await?;

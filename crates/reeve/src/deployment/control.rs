@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,18 @@ pub(crate) enum Request {
     Reseal {
         /// What is changed, in a sentence without a name.
         what: String,
+    },
+    /// Shake hands with a server on this machine as if it were the application, and end the connection.
+    TryUpstream {
+        /// Where it is: a loopback address.
+        address: SocketAddr,
+    },
+    /// How each certificate stands.
+    Certificates,
+    /// Replace certificates now, whether they are due or not.
+    RenewCertificate {
+        /// Those that hold this name; all if there is none.
+        name: Option<String>,
     },
 }
 

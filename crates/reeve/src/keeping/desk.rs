@@ -21,7 +21,7 @@ impl Keeping {
     pub(crate) async fn answer(&self, request: Request, asker: &str) -> Reply {
         let outcome = match request {
             Request::Reload => Err(anyhow::anyhow!("nothing here reads settings again")),
-            Request::Status => self.status(),
+            Request::Status => self.status().await,
             Request::Find { key, value, limit } => self.find(key, value, limit).await,
             Request::Evidence { rows } => self.evidence(rows, asker).await,
             Request::Verdict { clause } => self.verdict(&clause).await,
@@ -34,11 +34,14 @@ impl Keeping {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };
                 self.act(&act).await.map(|()| Reply::done("recorded", Value::Null))
             }
+            Request::TryUpstream { address } => Ok(self.try_upstream(address).await),
+            Request::Certificates => self.certificates().await,
+            Request::RenewCertificate { name } => self.renew_certificate(name.as_deref(), asker).await,
         };
         outcome.unwrap_or_else(|error| Reply::refused(format!("{error:#}")))
     }
 
-    fn status(&self) -> anyhow::Result<Reply> {
+    async fn status(&self) -> anyhow::Result<Reply> {
         let health = self.ledger.health();
         let folder = match &self.kept.ledger.place.value {
             Place::Folder(folder) => json!(folder),
@@ -67,6 +70,8 @@ impl Keeping {
                 "failing": health.failing,
                 "unsealable": health.unsealable,
             },
+            "certificates": self.standing().await,
+            "upstream": self.outlook(),
             "watches": self.watches_status(),
             "firewall": self.firewall.get().map(Firewall::status),
             "store_files": self.store_files(),

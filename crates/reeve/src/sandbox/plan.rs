@@ -70,12 +70,21 @@ impl Plan {
         // Where the working folder is gone, the path stays relative and so does the rule.
         plan.read_again(&std::path::absolute(config).unwrap_or_else(|_| config.to_owned()), "settings");
         plan.read_again(&settings.policy.value, "policy");
-        if let Tls::Files { certificate, key } = &settings.tls {
-            plan.read_again(&certificate.value, "certificate");
-            plan.read_again(&key.value, "private key");
+        for tls in std::iter::once(&settings.tls).chain(&settings.sites.others) {
+            if let Tls::Files { certificate, key } = tls {
+                plan.read_again(&certificate.value, "certificate");
+                plan.read_again(&key.value, "private key");
+            }
+        }
+        if let Some(ca) = settings.sites.acme.as_ref().and_then(|acme| acme.ca.as_ref()) {
+            plan.read_again(&ca.value, "ACME directory's authority");
         }
         if let Some(ca) = &settings.upstream.ca {
             plan.read_again(&ca.value, "upstream's authority");
+        }
+        if let Some(client) = &settings.upstream.client {
+            plan.read_again(&client.certificate.value, "certificate for the upstream");
+            plan.read_again(&client.key.value, "private key for the upstream");
         }
         if let Access::File(log) = &settings.access {
             plan.append(&log.value);

@@ -9,8 +9,8 @@ use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
 
 use super::{
-    Access, HostName, Listen, Located, Prove, Sandbox, Server, Settings, Surroundings, Tls, Upstream, ban, keeping,
-    sense, watch,
+    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, Upstream, ban, keeping, sense, tls,
+    upstream, watch,
 };
 
 /// The one format there is.
@@ -34,6 +34,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let data = top.optional::<Located<PathBuf>>("data").unwrap_or_else(|| default(PathBuf::from("reeve-data")));
     let listen = section(&mut top, "listen", Some("https = [\"127.0.0.1:8443\"]"));
     let tls = section(&mut top, "tls", Some("local = [\"localhost\", \"127.0.0.1\"]"));
+    let acme = section(&mut top, "acme", None);
     let upstream = section(&mut top, "upstream", Some("url = \"http://127.0.0.1:3000\""));
     let keys = section(&mut top, "keys", None);
     let ledger = section(&mut top, "ledger", None);
@@ -47,7 +48,8 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
 
     let folder = &around.folder;
     let listen = listen.and_then(|table| read_listen(table, faults));
-    let tls = tls.and_then(|table| read_tls(table, folder, faults));
+    let tls = tls.and_then(|table| tls::read(table, folder, faults));
+    let acme = acme.and_then(|table| tls::read_acme(table, folder, faults));
     let upstream = upstream.and_then(|table| read_upstream(table, folder, faults));
     // Tables that may be left out are read as if they were empty: their keys have defaults.
     let empty = Table::default();
@@ -60,11 +62,13 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), faults);
+    let (tls, sites) = tls?;
     Some(Settings {
         policy: resolved(folder, policy?),
         data,
         listen: listen?,
-        tls: tls?,
+        tls,
+        sites: Sites { acme, ..sites },
         upstream: upstream?,
         seal,
         ledger,
@@ -110,62 +114,6 @@ fn read_listen(table: &Table, faults: &mut Faults) -> Option<Listen> {
     Some(Listen { https: https?, http, public })
 }
 
-fn read_tls(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Tls> {
-    let mut fields = Fields::new(table, "`[tls]`", faults);
-    let local = fields.optional::<Vec<Located<HostName>>>("local");
-    let certificate = fields.optional::<Located<PathBuf>>("certificate");
-    let key = fields.optional::<Located<PathBuf>>("key");
-    if let Some(fault) = tls_fault(table, local.as_deref()) {
-        fields.faults().push(fault);
-    }
-    fields.finish();
-    match (local, certificate, key) {
-        (Some(names), _, _) => Some(Tls::Local(names)),
-        (None, Some(certificate), Some(key)) => {
-            Some(Tls::Files { certificate: resolved(folder, certificate), key: resolved(folder, key) })
-        }
-        (None, _, _) => None,
-    }
-}
-
-/// What is wrong with the keys of `[tls]` taken together. Asked of the keys and not of their values, so that a value
-/// that could not be read does not count as missing too.
-fn tls_fault(table: &Table, names: Option<&[Located<HostName>]>) -> Option<Diagnostic> {
-    let written = |key| table.entry(key).map(|entry| entry.key_span.clone());
-    match (written("local"), written("certificate"), written("key")) {
-        (Some(local), Some(other), _) | (Some(local), None, Some(other)) => {
-            let message = "a local certificate and one from a file are both asked for";
-            Some(
-                Diagnostic::error("settings::two-certificates", message)
-                    .at(local, "this one")
-                    .at(other, "or this one")
-                    .help("keep `local` to try things out; keep `certificate` and `key` for a site that others visit"),
-            )
-        }
-        (None, Some(certificate), None) => Some(
-            Diagnostic::error("settings::no-key", "the certificate comes without its private key")
-                .at(certificate, "needs `key` beside it")
-                .help("add `key = \"key.pem\"`"),
-        ),
-        (None, None, Some(key)) => Some(
-            Diagnostic::error("settings::no-certificate", "the private key comes without its certificate")
-                .at(key, "needs `certificate` beside it")
-                .help("add `certificate = \"cert.pem\"`"),
-        ),
-        (None, None, None) => Some(
-            Diagnostic::error("settings::no-certificate", "`[tls]` names no certificate")
-                .at(table.span.clone(), "nothing here")
-                .help("add `local = [\"localhost\"]`, or `certificate = \"cert.pem\"` and `key = \"key.pem\"`"),
-        ),
-        (Some(local), None, None) if names.is_some_and(<[_]>::is_empty) => Some(
-            Diagnostic::error("settings::no-certificate", "`local` is empty: the certificate would name nobody")
-                .at(local, "no name")
-                .help("write `local = [\"localhost\", \"127.0.0.1\"]`"),
-        ),
-        (Some(_), None, None) | (None, Some(_), Some(_)) => None,
-    }
-}
-
 fn read_upstream(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Upstream> {
     let mut fields = Fields::new(table, "`[upstream]`", faults);
     let url = fields.required("url");
@@ -174,8 +122,10 @@ fn read_upstream(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Up
     let answer = bounded(&mut fields, "answer", &(Period::seconds(1)..=Period::minutes(60)), Period::seconds(30));
     let idle = bounded(&mut fields, "idle", &(Period::seconds(1)..=Period::minutes(60)), Period::seconds(60));
     let connections = bounded(&mut fields, "connections", &(1..=10_000), 128);
+    let pins = upstream::read_pins(&mut fields);
+    let client = upstream::read_client(&mut fields, table, folder);
     fields.finish();
-    Some(Upstream { url: url?, ca, connect, answer, idle, connections })
+    Some(Upstream { url: url?, ca, pins, client, connect, answer, idle, connections })
 }
 
 fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {
@@ -251,7 +201,7 @@ pub(super) fn bounded_if<T: FromValue + PartialOrd + Display + Copy>(
 
 /// The value under `key` within its bounds, or its default. One outside is recorded, and then it does not matter what
 /// is returned.
-fn bounded<T: FromValue + PartialOrd + Display>(
+pub(super) fn bounded<T: FromValue + PartialOrd + Display>(
     fields: &mut Fields<'_, '_>,
     key: &'static str,
     range: &RangeInclusive<T>,
@@ -269,7 +219,7 @@ fn bounded<T: FromValue + PartialOrd + Display>(
 }
 
 /// Relative paths start from the settings' own folder, wherever the process was started.
-fn resolved(folder: &Path, path: Located<PathBuf>) -> Located<PathBuf> {
+pub(super) fn resolved(folder: &Path, path: Located<PathBuf>) -> Located<PathBuf> {
     path.map(|path| folder.join(path))
 }
 

@@ -1,18 +1,22 @@
 //! Settings that are each readable and make no sense together.
 
+mod certificates;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use reeve_base::Diagnostic;
 use reeve_base::document::Faults;
 
-use super::{HostName, Listen, Located, Protocol, Settings, Tls, Upstream};
+use super::{HostName, Listen, Located, Protocol, Settings, Upstream};
 
 /// Records what contradicts itself.
 pub(super) fn check(settings: &Settings, faults: &mut Faults) {
     taken_twice(&settings.listen, faults);
     own_listener(&settings.upstream, &settings.listen, faults);
     unused_ca(&settings.upstream, faults);
-    unnamed_public(settings, faults);
+    unused_keys(&settings.upstream, faults);
+    certificates::check(settings, faults);
+    certificates::unnamed_public(settings, faults);
 }
 
 /// Two listeners on one port: the second could not open.
@@ -88,20 +92,24 @@ fn unused_ca(upstream: &Upstream, faults: &mut Faults) {
     }
 }
 
-/// A local certificate that does not name the site as clients call it: each of them would be warned.
-fn unnamed_public(settings: &Settings, faults: &mut Faults) {
-    let (Tls::Local(names), Some(public)) = (&settings.tls, &settings.listen.public) else { return };
-    let host = &public.value.host;
-    if names.is_empty() || names.iter().any(|name| covers(&name.value, host)) {
+fn unused_keys(upstream: &Upstream, faults: &mut Faults) {
+    let protocol = upstream.url.value.protocol;
+    if protocol == Protocol::Https {
         return;
     }
-    let list = names.first().map_or(0, |name| name.span.start)..names.last().map_or(0, |name| name.span.end);
-    faults.push(
-        Diagnostic::warning("settings::unnamed-public", format!("the local certificate does not name `{host}`"))
-            .at(public.span.clone(), "clients call the site so")
-            .at(list, "and the certificate is for these")
-            .help(format!("add `\"{host}\"` to `local`")),
-    );
+    let pins = upstream.pins.first().map(|pin| ("pins", pin.span.clone()));
+    let client = upstream.client.as_ref().map(|client| ("certificate", client.certificate.span.clone()));
+    for (key, span) in pins.into_iter().chain(client) {
+        faults.push(
+            Diagnostic::error(
+                "settings::no-upstream-tls",
+                format!("`{key}` needs TLS, and this is `{}://`", protocol.scheme()),
+            )
+            .at(span, "nobody would look at it")
+            .at(upstream.url.span.clone(), "because this is plaintext")
+            .help("write `https://` if the application speaks TLS"),
+        );
+    }
 }
 
 /// Whether a certificate for `name` is one for `host`; a wildcard stands for exactly one label (RFC 6125 section 6.4.3).

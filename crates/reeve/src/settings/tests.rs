@@ -152,3 +152,97 @@ fn settings_are_recognised_by_their_schema() {
     assert!(!of("schema = 'reeve.policy/1'"));
     assert!(!of("policy = 'policy.toml'"));
 }
+
+/// Sound settings with a certificate that is asked for, and this beside it.
+#[track_caller]
+fn asked_for(listen: &str, acme: &str, expected: &[(&str, &str)]) {
+    let asking = "acme = ['www.example.com']";
+    let text = SOUND.replace("local = [\"localhost\"]", asking).replace("[tls]", &format!("{listen}\n[tls]"));
+    let directory = "directory = 'https://ca.example.com/dir'";
+    let text = format!("{text}[acme]\n{directory}\n{acme}");
+    let (source, faults) = match super::check("reeve.toml", text.as_bytes(), &around()) {
+        Ok(loaded) => (loaded.source, loaded.warnings),
+        Err(refused) => (refused.source, refused.faults),
+    };
+    let place =
+        |fault: &Diagnostic| fault.labels.first().map(|label| at(&source, &label.span)).unwrap_or_default().to_owned();
+    let found: Vec<_> = faults.iter().map(|fault| (fault.code, place(fault))).collect();
+    let found: Vec<_> = found.iter().map(|(code, place)| (*code, place.as_str())).collect();
+    assert_eq!(found, expected, "{acme}");
+}
+
+const PLAIN: &str = "http = ['127.0.0.1:8080']";
+
+#[test]
+fn a_certificate_is_asked_for_with_what_the_challenge_needs() {
+    asked_for(PLAIN, "terms_agreed = true", &[]);
+    asked_for(PLAIN, "terms_agreed = true\ncontact = ['mailto:admin@example.com']\nretry = '10s'", &[]);
+    asked_for("", "terms_agreed = true\nchallenge = 'tls-alpn-01'", &[]);
+    asked_for("", "terms_agreed = true\nchallenge = 'dns-01'\ndns_hook = ['dns']\ndns_wait = '2m'", &[]);
+}
+
+#[test]
+fn what_a_challenge_lacks_is_pointed_at() {
+    let directory = "'https://ca.example.com/dir'";
+    asked_for("", "terms_agreed = true", &[("settings::acme-http", directory)]);
+    asked_for("", "terms_agreed = true\nchallenge = 'dns-01'", &[("settings::acme-hook", "'dns-01'")]);
+    asked_for("", "terms_agreed = true\nchallenge = 'dns-01'\ndns_hook = []", &[("document::wrong-value", "[]")]);
+    asked_for(PLAIN, "terms_agreed = true\ndns_hook = ['dns']", &[("settings::unused-hook", "['dns']")]);
+    asked_for(PLAIN, "terms_agreed = false", &[("settings::terms", "false")]);
+    asked_for(
+        PLAIN,
+        "terms_agreed = true\ncontact = ['mailto:a@b,c@d']",
+        &[("document::wrong-value", "'mailto:a@b,c@d'")],
+    );
+    asked_for(PLAIN, "terms_agreed = true\nretry = '9s'", &[("settings::out-of-range", "'9s'")]);
+    asked_for(PLAIN, "terms_agreed = true\ndns_wait = '121s'", &[("settings::out-of-range", "'121s'")]);
+}
+
+#[test]
+fn a_certificate_comes_from_one_place_and_from_somebody() {
+    let local = "local = [\"localhost\"]";
+    check(local, "acme = ['a.test']", &[("settings::no-acme", "'a.test'")]);
+    check(local, "acme = []\n", &[("settings::no-certificate", "acme")]);
+    check(local, "local = ['localhost']\nacme = ['a.test']", &[("settings::two-certificates", "local")]);
+    check(
+        local,
+        "certificate = 'c'\nkey = 'k'\nacme = ['a.test']",
+        &[("settings::two-certificates", "acme"), ("settings::no-acme", "'a.test'")],
+    );
+    check(local, "local = ['localhost']\n[[tls.site]]\ncertificate = 'c'", &[("settings::no-key", "certificate")]);
+    check(
+        local,
+        "local = ['localhost']\n[[tls.site]]\nlocal = ['localhost']",
+        &[("settings::name-twice", "'localhost'")],
+    );
+    check(local, "local = ['localhost']\nunknown = 'never'", &[("document::wrong-value", "'never'")]);
+}
+
+#[test]
+fn several_sites_keep_their_order_and_their_paths() {
+    let several = "local = ['localhost']\nunknown = 'refuse'\n[[tls.site]]\ncertificate = 'a.pem'\nkey = 'a.key'\n\
+                   [[tls.site]]\nlocal = ['b.test']";
+    let settings = sound(&SOUND.replace("local = [\"localhost\"]", several));
+    assert_eq!(settings.sites.unknown, Unknown::Refuse);
+    let [Tls::Files { certificate, .. }, Tls::Local(names)] = settings.sites.others.as_slice() else {
+        panic!("two sites were written: {:?}", settings.sites.others)
+    };
+    assert_eq!((certificate.value.as_path(), names[0].value.as_str()), (Path::new("/site/a.pem"), "b.test"));
+}
+
+#[test]
+fn pins_need_a_spare_and_tls() {
+    let url = "url = \"http://127.0.0.1:3000\"";
+    let (one, two) =
+        ("sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "sha256/AAAAQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    let secure = "url = 'https://127.0.0.1:3000'";
+    check(url, &format!("{secure}\npins = ['{one}', '{two}']"), &[]);
+    let quoted = format!("'{one}'");
+    check(url, &format!("{secure}\npins = ['{one}']"), &[("settings::no-spare-pin", &quoted)]);
+    check(url, &format!("{secure}\npins = ['{one}', '{one}']"), &[("settings::no-spare-pin", &quoted)]);
+    check(url, &format!("{url}\npins = ['{one}', '{two}']"), &[("settings::no-upstream-tls", &quoted)]);
+    check(url, &format!("{secure}\npins = ['sha256/x']"), &[("document::wrong-value", "'sha256/x'")]);
+    check(url, &format!("{secure}\ncertificate = 'c'\nkey = 'k'"), &[]);
+    check(url, &format!("{secure}\ncertificate = 'c'"), &[("settings::no-key", "certificate")]);
+    check(url, &format!("{secure}\nkey = 'k'"), &[("settings::no-certificate", "key")]);
+}

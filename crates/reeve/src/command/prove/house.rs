@@ -2,14 +2,15 @@
 //! and, for mutations, what is taken away from it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use jiff::SignedDuration;
 use reeve_base::{
     Clock, Entropy, Purpose, Recorder, SealError, Sealer, Secret, SystemClock, SystemEntropy, Ticks, Timestamp,
 };
-use reeve_edge::Bans;
+use reeve_edge::{Bans, Gateway};
 use reeve_ledger::proof::VerifierKey;
 use reeve_ledger::witness::Witness;
 use reeve_ledger::{Class, Entry};
@@ -32,6 +33,7 @@ pub(crate) struct House {
     policy_digest: String,
     desk: JoinHandle<()>,
     witnesses: Vec<JoinHandle<()>>,
+    care: OnceLock<JoinHandle<()>>,
 }
 
 /// What is different from a deployment.
@@ -57,7 +59,8 @@ impl House {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let mut kept = Kept::scratch(data, controls);
         let HousePlan { twist, old_logs, policy, .. } = plan;
-        let travel = Arc::new(Travel { clock: Arc::clone(clock), arrived: AtomicBool::new(!old_logs) });
+        let arrived = AtomicBool::new(!old_logs);
+        let travel = Arc::new(Travel { clock: Arc::clone(clock), journey: LONG_AGO, arrived });
         let clock: Arc<dyn Clock> = Arc::clone(&travel) as Arc<dyn Clock>;
         let vault = kept.unlock(&*clock, Arc::clone(&entropy))?;
         let wanted = controls.ledger_tamper.as_ref().map_or(0, |control| control.witnesses);
@@ -89,7 +92,7 @@ impl House {
         let keeping = Arc::new(keeping);
         if old_logs {
             plant_old_logs(&keeping).await?;
-            travel.arrived.store(true, Ordering::SeqCst);
+            travel.arrive();
         }
         keeping.system(policy, policy).await?;
         let start = Act { activity: "gateway.start", actor: "reeve", action: "start", object: "scratch" };
@@ -128,7 +131,22 @@ impl House {
                 tokio::join!(answering, telling);
             }
         });
-        Ok(Self { keeping, data: data.to_owned(), policy_digest: keeping::digest(policy), desk, witnesses })
+        Ok(Self {
+            keeping,
+            data: data.to_owned(),
+            policy_digest: keeping::digest(policy),
+            desk,
+            witnesses,
+            care: OnceLock::new(),
+        })
+    }
+
+    /// Takes a gateway's certificates into care.
+    pub(crate) fn attend(&self, gateway: &Gateway) {
+        self.keeping.attend(gateway);
+        let keeping = Arc::clone(&self.keeping);
+        // One gateway in the life of a house: a second one would not be cared for, and there is none.
+        let _ = self.care.set(tokio::spawn(async move { keeping.care().await }));
     }
 
     /// What the gateway hands its requests to.
@@ -160,6 +178,7 @@ impl Drop for House {
     fn drop(&mut self) {
         self.desk.abort();
         self.witnesses.iter().for_each(JoinHandle::abort);
+        self.care.get().inspect(|care| care.abort());
     }
 }
 
@@ -223,19 +242,32 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 /// The machine's clocks, both of which stand long before the present until the journey is over: so that it looks as if
 /// the instance had run all the while.
-struct Travel {
+pub(super) struct Travel {
     clock: Arc<dyn Clock>,
+    journey: SignedDuration,
     arrived: AtomicBool,
+}
+
+impl Travel {
+    /// The machine's own clocks, before a journey of this length.
+    pub(super) fn before_the_present(journey: SignedDuration) -> Self {
+        Self { clock: Arc::new(SystemClock::new()), journey, arrived: AtomicBool::new(false) }
+    }
+
+    /// From now on it is the present.
+    pub(super) fn arrive(&self) {
+        self.arrived.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Clock for Travel {
     fn now(&self) -> Timestamp {
-        if self.arrived.load(Ordering::SeqCst) { self.clock.now() } else { self.clock.now() - LONG_AGO }
+        if self.arrived.load(Ordering::SeqCst) { self.clock.now() } else { self.clock.now() - self.journey }
     }
 
     fn ticks(&self) -> Ticks {
         let Ticks(ticks) = self.clock.ticks();
-        let journey = u64::try_from(LONG_AGO.as_nanos()).unwrap_or(u64::MAX);
+        let journey = u64::try_from(self.journey.as_nanos()).unwrap_or(u64::MAX);
         Ticks(if self.arrived.load(Ordering::SeqCst) { ticks.saturating_add(journey) } else { ticks })
     }
 }
@@ -264,5 +296,5 @@ impl Sealer for Bare {
 }
 
 const BANS_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
-const LONG_AGO: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 40);
+const LONG_AGO: SignedDuration = SignedDuration::from_hours(24 * 40);
 const TAMPERED_BYTE: usize = 60;

@@ -113,6 +113,7 @@ fn off(control: &Control) -> Off {
         Control::TlsFloor(TlsFloor { min: TlsVersion::V1_2 }) => front(Weakness::OldVersion),
         Control::TlsCiphers(_) => front(Weakness::OldCipher),
         Control::TlsPfs(_) => front(Weakness::StaticKeyExchange),
+        Control::TlsPin(_) => Off::Twisted(Twist { unpinned: true, ..Twist::default() }),
         Control::TlsCertExpiry(_) => Off::Twisted(Twist { expiring: true, ..Twist::default() }),
         Control::NetOpenPorts(_) => Off::Twisted(Twist { stray_port: true, ..Twist::default() }),
         Control::TrustLinks(_) => Off::Twisted(Twist { unpublished: true, ..Twist::default() }),
@@ -126,6 +127,7 @@ fn off(control: &Control) -> Off {
         Control::BodyNoPersist(_) => Off::Twisted(Twist { hoarding: true, ..Twist::default() }),
         Control::StoreCipherHeader(_) => Off::Twisted(Twist { bare_store: true, ..Twist::default() }),
         Control::TlsCipherBits(_)
+        | Control::TlsAcme(_)
         | Control::TlsOnly(_)
         | Control::TlsHttpsOnly(_)
         | Control::HdrHsts(_)
@@ -209,7 +211,9 @@ fn inside(control: &Control) -> Inside {
     match control {
         // Logs that have expired are needed to see them go, and a ledger without any to see what it holds.
         Control::LogRetention(_) | Control::LogPurge(_) => Inside::WithOldLogs,
-        Control::LedgerAppendOnly(_)
+        Control::TlsAcme(_) => Inside::WithOldCertificate,
+        Control::TlsPin(_)
+        | Control::LedgerAppendOnly(_)
         | Control::LedgerTamper(_)
         | Control::LogAccess(_)
         | Control::LogSystemChange(_)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -16,7 +16,8 @@ use reeve_prove::Target;
 use crate::application::{Application, Manners};
 
 use super::authorities;
-use super::house::{House, HousePlan};
+use super::house::{House, HousePlan, Travel};
+use super::secure_back::{Pins, SecureBack};
 use super::weak_front::{WeakFront, Weakness};
 
 /// How a scratch instance differs from what a deployment would be.
@@ -43,6 +44,8 @@ pub(crate) struct Twist {
     pub(crate) hoarding: bool,
     /// The store is given a sealer that seals nothing.
     pub(crate) bare_store: bool,
+    /// The application's key is looked at by nobody.
+    pub(crate) unpinned: bool,
 }
 
 /// What is not recorded.
@@ -67,6 +70,8 @@ pub(crate) enum Inside {
     WithOldLogs,
     /// The same as kept, beside an SSH server whose log is watched.
     WithSshLog,
+    /// The same, running for so long that three quarters of its certificate's life have passed.
+    WithOldCertificate,
 }
 
 /// A running instance.
@@ -79,6 +84,7 @@ pub(crate) struct Scratch {
     _stray: Option<TcpListener>,
     gateway: Option<Gateway>,
     _house: Option<House>,
+    _secure: Option<SecureBack>,
     _application: Application,
     _folder: tempfile::TempDir,
 }
@@ -91,16 +97,30 @@ impl Scratch {
         std::fs::create_dir(&data)?;
         let ip = own_address()?;
         let application = Application::start(manners(twist, &data)).context("cannot start the sample application")?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let travel =
+            (inside == Inside::WithOldCertificate).then(|| Arc::new(Travel::before_the_present(CERTIFICATE_AGE)));
+        let clock: Arc<dyn Clock> = match &travel {
+            Some(travel) => Arc::clone(travel) as Arc<dyn Clock>,
+            None => Arc::new(SystemClock::new()),
+        };
         let house = match inside {
             Inside::Nothing => None,
-            Inside::Kept | Inside::WithOldLogs | Inside::WithSshLog => {
+            Inside::Kept | Inside::WithOldLogs | Inside::WithSshLog | Inside::WithOldCertificate => {
                 let (old_logs, log) = (inside == Inside::WithOldLogs, folder.path().join("auth.log"));
                 let ssh_log = (inside == Inside::WithSshLog).then_some(log.as_path());
                 let plan = HousePlan { twist, old_logs, ssh_log, policy: SCRATCH_POLICY };
                 Some(House::start(controls, plan, &data, &clock).await?)
             }
         };
+        let secure = controls.tls_pin.is_some().then(|| SecureBack::start(application.address)).transpose()?;
+        let upstream = match &secure {
+            Some(secure) => secure.upstream(if twist.unpinned { Pins::None } else { Pins::OwnAndSpare }),
+            None => sample_upstream(application.address),
+        };
+        let mut controls = controls.clone();
+        if twist.unpinned {
+            controls.tls_pin = None;
+        }
         let authority = LocalAuthority {
             folder: folder.path().to_owned(),
             names: vec![ip.to_string(), String::from("localhost")],
@@ -113,7 +133,8 @@ impl Scratch {
             http: vec![any],
             public_port: None,
             certificate: Certificate::Local(authority),
-            upstream: sample_upstream(application.address),
+            sites: Sites::default(),
+            upstream,
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
@@ -127,7 +148,14 @@ impl Scratch {
         let sealer = house.as_ref().map(House::sealer);
         let bans = house.as_ref().map_or_else(|| Arc::new(Bans::new(Arc::clone(&clock))), House::bans);
         let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, bans, sealer };
-        let gateway = Gateway::start(settings, controls, tools)?;
+        let gateway = Gateway::start(settings, &controls, tools)?;
+        if let Some(house) = &house {
+            house.attend(&gateway);
+        }
+        if let Some(travel) = travel {
+            travel.arrive();
+            house_renews(&gateway, controls.tls_acme.is_some()).await;
+        }
         let (https, http) = (gateway.https().first().copied().unwrap_or(any), gateway.http().first().copied());
         let stray = TcpListener::bind(any).context("cannot listen")?;
         let neighbour = stray.local_addr()?.port();
@@ -148,10 +176,25 @@ impl Scratch {
             _stray: twist.stray_port.then_some(stray),
             gateway: Some(gateway),
             _house: house,
+            _secure: secure,
             _application: application,
             _folder: folder,
         })
     }
+}
+
+/// Gives whoever cares for certificates the time to notice that one is due; where nobody does, the same time passes.
+async fn house_renews(gateway: &Gateway, awaited: bool) {
+    let certificates = gateway.certificates();
+    let before = certificates.shown();
+    let patience = if awaited { RENEWAL_MAX } else { UNRENEWED };
+    let renewed = async {
+        while certificates.shown() == before {
+            tokio::time::sleep(RENEWAL_LOOK).await;
+        }
+    };
+    // That it was not renewed is for the probe to find out.
+    let _ = tokio::time::timeout(patience, renewed).await;
 }
 
 impl Drop for Scratch {
@@ -178,6 +221,8 @@ pub(crate) fn sample_upstream(address: SocketAddr) -> UpstreamSettings {
         host: address.ip().to_string(),
         port: address.port(),
         authorities: None,
+        pins: Vec::new(),
+        client: None,
         connect: Duration::from_secs(2),
         answer: Duration::from_secs(10),
         idle: Duration::from_secs(30),
@@ -196,4 +241,11 @@ fn own_address() -> anyhow::Result<IpAddr> {
 /// What stands for the policy file of an instance that has none.
 const SCRATCH_POLICY: &[u8] = b"scratch";
 const VALID_DAYS: i64 = 90;
+
+/// Three quarters of the life that its certificate has.
+const CERTIFICATE_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 68);
+const RENEWAL_MAX: Duration = Duration::from_secs(10);
+const UNRENEWED: Duration = Duration::from_secs(3);
+const RENEWAL_LOOK: Duration = Duration::from_millis(50);
+
 const EXPIRING_DAYS: i64 = 5;

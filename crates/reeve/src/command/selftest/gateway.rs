@@ -40,7 +40,10 @@ pub(super) fn serve(trial: &Trial, deployment: &Deployment, vault: Arc<Vault>, s
     step(START, Ok(format!("listens on {:?}", gateway.https())));
     step("have every thread inside", threads());
     step("serve a request over TLS", ask(deployment, &gateway));
-    let again = Deployment::read(&trial.config, &*clock).and_then(|read| read.reload(&gateway, &keeping));
+    let again = Deployment::read(&trial.config, &*clock).and_then(|read| {
+        let settings = runtime.block_on(read.edge(&keeping));
+        read.reload(&gateway, &keeping, &settings)
+    });
     let same = |reload: reeve_edge::Reload| match reload.after_restart.as_slice() {
         [] => Ok(String::from("nothing changed")),
         changed => Err(io::Error::other(format!("took these for changed: {}", changed.join(", ")))),
@@ -73,7 +76,8 @@ fn start(deployment: &Deployment, vault: Arc<Vault>, clock: &Arc<SystemClock>) -
         deployment.record_system(&keeping).await?;
         anyhow::Ok(keeping)
     })?;
-    let (gateway, writer) = deployment.start(clock, &keeping)?;
+    let settings = runtime.block_on(deployment.edge(&keeping));
+    let (gateway, writer) = deployment.start(clock, &keeping, settings)?;
     Ok((runtime, keeping, gateway, writer))
 }
 
