@@ -116,6 +116,7 @@ stop "$gateway" 10
 up restarted "$site"
 check "the same certificate from the first handshake on" is "$(shown www.site.test)" "$first"
 sleep 2
+check "something was before" at_least "$before" 1
 check "nothing was ordered" is "$(orders)" "$before"
 
 say "exchanged under load"

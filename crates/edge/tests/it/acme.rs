@@ -172,10 +172,9 @@ async fn what_an_authority_does_wrong_leaves_the_old_certificate_in_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_cannot_be_proved_is_named() {
-    let mut bench = Bench::start(Plan::default()).await;
-    bench.stop_gateway();
+    let bench = Bench::start(Plan { reachable: false, ..Plan::default() }).await;
     let error = bench.keeper.renew(&bench.certificates, None).await.unwrap_err().to_string();
-    assert!(error.contains("does not believe that `www.site.test` is ours"), "{error}");
+    assert!(error.contains("does not believe that `") && error.contains("site.test` is ours"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,10 +21,12 @@ fn the_lines_that_show_a_default_are_sound_too() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["init", "--upstream", "https://app.example:9000"], b"");
     let text = fs::read_to_string(folder.path().join("reeve.toml")).unwrap();
-    // The certificate is the alternative to `local`, and its files and the authority's are not there; all other comments
-    // that look like a setting become one.
+    // Indented is what stands instead of something else, and the authority's file is not there; all other comments that
+    // look like a setting become one.
     let setting = |line: &str| {
-        let written = line.strip_prefix("# ").filter(|rest| rest.contains(" = ") && !rest.contains(".pem"));
+        let written = line
+            .strip_prefix("# ")
+            .filter(|rest| rest.contains(" = ") && !rest.starts_with(' ') && !rest.contains(".pem"));
         written.unwrap_or(line).to_owned()
     };
     let active: Vec<_> = text.lines().map(setting).collect();

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) valid_seconds: u64,
     pub(crate) nonces_refused: u8,
     pub(crate) meddler: Option<Meddler>,
+    /// Whether the authority asks the gateway, or a port on which nobody listens.
+    pub(crate) reachable: bool,
 }
 
 impl Default for Plan {
@@ -38,6 +40,7 @@ impl Default for Plan {
             valid_seconds: DAYS_90,
             nonces_refused: 0,
             meddler: None,
+            reachable: true,
         }
     }
 }
@@ -58,10 +61,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start(plan: Plan) -> Self {
-        let [http_port, tls_port] = free_ports().await.unwrap();
-        let Plan { names, challenge, valid_seconds, nonces_refused, meddler } = plan;
-        let pebble =
-            Pebble::start(PebbleSettings { http_port, tls_port, valid_seconds, nonces_refused }).await.unwrap();
+        let [http_port, tls_port, nobody] = free_ports().await.unwrap();
+        let Plan { names, challenge, valid_seconds, nonces_refused, meddler, reachable } = plan;
+        let asked = if reachable { http_port } else { nobody };
+        let pebble = PebbleSettings { http_port: asked, tls_port, valid_seconds, nonces_refused };
+        let pebble = Pebble::start(pebble).await.unwrap();
         let directory = match meddler {
             Some(meddler) => format!("https://localhost:{}/dir", meddler.stand_before(&pebble)),
             None => pebble.directory(),
