@@ -285,24 +285,37 @@ impl Bans {
     pub fn restore(&self, bans: impl IntoIterator<Item = Ban>) -> usize {
         let now = self.moment();
         let mut book = self.book();
-        let mut taken = 0;
+        let mut taken = Vec::new();
         for ban in bans {
-            let left = ban.until.map(|until| until.duration_since(now.time));
-            let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
-            if self.admissible(&ban.network).is_err() {
+            let known = book.ban(&ban.network) == Some(&ban);
+            if known || self.admissible(&ban.network).is_err() {
                 continue;
             }
+            let left = ban.until.map(|until| until.duration_since(now.time));
+            let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
             if left == Some(Duration::ZERO) {
                 book.remember(&ban, now.ticks);
                 continue;
             }
+            let network = ban.network;
             // With no room left, those that are in go on.
-            if book.put_quietly(ban, end_of(left, now.ticks), now.ticks).is_ok() {
-                taken += 1;
+            if let Ok(displaced) = book.put_quietly(ban, end_of(left, now.ticks), now.ticks) {
+                taken.extend(displaced);
+                taken.push(network);
             }
         }
-        self.table.rebuild(&book);
-        taken
+        if taken.len() > REBUILD_FROM {
+            self.table.rebuild(&book);
+        } else {
+            for network in &taken {
+                if book.ban(network).is_some() {
+                    self.table.set(network, &book);
+                } else {
+                    self.table.clear(network, &book);
+                }
+            }
+        }
+        taken.iter().filter(|network| book.ban(network).is_some()).count()
     }
 
     /// Takes notice of a ban that somebody lifted elsewhere, or before a restart, `ago`.
@@ -448,6 +461,9 @@ pub const BANS_MAX: usize = 131_072;
 
 /// Networks that are never banned.
 pub const EXEMPT_MAX: usize = 1_024;
+
+/// From so many changes on, making the table anew costs less than making each.
+const REBUILD_FROM: usize = 1_000;
 
 /// For how long a lifted ban is not made again by a control.
 pub const GRACE: Duration = Duration::from_secs(10 * 60);

@@ -17,6 +17,7 @@ pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod store;
 pub(crate) mod up;
+pub(crate) mod watch;
 pub(crate) mod witness;
 
 use crate::cli::Command;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Reload(args) => reload::run(args, screen),
         Command::Ban(args) => ban::run(args, screen),
         Command::Firewall(_) => firewall::run(),
+        Command::Watch(args) => watch::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),
         Command::Key(args) => key::run(args, screen),

@@ -318,3 +318,6 @@ const WAITING_MAX: usize = 262_144;
 
 /// Bans of one answer.
 const LISTED_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests;

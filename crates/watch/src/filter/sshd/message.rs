@@ -31,12 +31,27 @@ fn failure(host: Host, user: Option<&[u8]>) -> Said<'_> {
 fn failed(rest: Cursor<'_>) -> Option<Said<'_>> {
     let (method, rest) = rest.word()?;
     let rest = rest.text(" for ")?;
+    if rest.text("invalid user ").is_some() && is_ambiguous(rest) {
+        return None;
+    }
     let invalid = rest.text("invalid user ").and_then(|rest| one_word(rest).or_else(|| first_from(rest)));
     // A key that is not known is no failure yet, unless it is certain that the user is not known either.
     let unknown_key = method == b"publickey" && invalid.is_none();
     let weight = if unknown_key { Weight::Perhaps } else { Weight::Failure };
     let (user, host) = invalid.or_else(|| one_word(rest)).or_else(|| last_from(rest))?;
     Some(Said { weight, ..failure(host, Some(user)) })
+}
+
+/// Whether two addresses stand where sshd may have written its own: one is part of a name that nobody here has, the name
+/// of the user or that of a key, and it cannot be told which. Then nobody is accused: sshd says elsewhere, where it can
+/// be told, that the user is not known. Users that are known have names without spaces.
+fn is_ambiguous(rest: Cursor<'_>) -> bool {
+    let written = rest.each(" from ").filter(|(_, rest)| {
+        let Some((_, rest)) = host(*rest) else { return false };
+        let rest = protocol(port(rest));
+        rest.text(": ").is_some() || rest.is_blank()
+    });
+    written.count() > 1
 }
 
 /// A user without spaces, and something behind a colon at the end.

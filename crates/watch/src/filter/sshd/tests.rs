@@ -32,6 +32,20 @@ fn failures_are_found_where_sshd_writes_the_address() {
 }
 
 #[test]
+fn where_two_addresses_may_be_sshds_own_nobody_is_accused() {
+    check(&[
+        ("1]: Failed password for invalid user x from 203.0.113.1 port 1 ssh2: RSA from 192.0.2.7 port 1 ssh2", None),
+        ("1]: Invalid user x from 203.0.113.1 port 1 ssh2: RSA from 192.0.2.7 port 1", ONE),
+        (
+            "2]: Failed publickey for invalid user x from 192.0.2.7 port 1 ssh2: CERT ID a from 203.0.113.1 port 1 ssh2",
+            None,
+        ),
+        ("3]: Failed hostbased for root from 192.0.2.7 port 1 ssh2: RSA x from 203.0.113.1 port 1 ssh2", ONE),
+        ("4]: Connection closed by invalid user x 203.0.113.1 on 192.0.2.7 port 1 [preauth]", None),
+    ]);
+}
+
+#[test]
 fn offering_several_keys_is_no_failure_if_one_of_them_fits() {
     check(&[
         ("1]: Failed publickey for git from 192.0.2.7 port 1 ssh2: RSA SHA256:x", None),
