@@ -456,7 +456,7 @@ fn bounded(text: &str) -> String {
 }
 
 /// Bans at the same time. Past it a new one takes the place of the one by a control that ends soonest; those that
-/// people made are never displaced. 131,072 of them take about 50 MiB.
+/// people made are never displaced. 131,072 of them take about 70 MiB.
 pub const BANS_MAX: usize = 131_072;
 
 /// Networks that are never banned.

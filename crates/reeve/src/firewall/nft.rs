@@ -25,21 +25,21 @@ pub(super) fn commands(order: &Order) -> Value {
     let mut commands = Vec::new();
     if order.reset {
         commands.extend(skeleton());
-        for network in apart(order.allow.iter().copied()) {
-            commands.push(element("add", allowed(&network), prefix(&network)));
+        let allow = apart(order.allow.iter().copied());
+        for (set, four) in [("allow4", true), ("allow6", false)] {
+            let networks = allow.iter().filter(|network| network.addr().is_ipv4() == four).map(prefix);
+            commands.extend(elements("add", set, networks.collect()));
         }
     }
-    for (network, seconds) in &order.ban {
-        let (set, value) = (banned(network), json!(network.addr()));
+    for (set, four) in [("one4", true), ("one6", false)] {
+        let ban = || order.ban.iter().filter(|(network, _)| network.addr().is_ipv4() == four);
+        let lift = || order.lift.iter().filter(|network| network.addr().is_ipv4() == four);
+        let plain = || ban().map(|(network, _)| network).chain(lift()).map(|network| json!(network.addr())).collect();
         // Adding what is there would leave its time as it was, and deleting what is not there would fail.
-        commands.push(element("add", set, value.clone()));
-        commands.push(element("delete", set, value.clone()));
-        commands.push(element("add", set, timed(value, *seconds)));
-    }
-    for network in &order.lift {
-        let (set, value) = (banned(network), json!(network.addr()));
-        commands.push(element("add", set, value.clone()));
-        commands.push(element("delete", set, value));
+        commands.extend(elements("add", set, plain()));
+        commands.extend(elements("delete", set, plain()));
+        let banned = ban().map(|(network, seconds)| timed(json!(network.addr()), *seconds));
+        commands.extend(elements("add", set, banned.collect()));
     }
     if let Some(wide) = &order.wide {
         for set in ["wide4", "wide6"] {
@@ -48,7 +48,7 @@ pub(super) fn commands(order: &Order) -> Value {
         for network in apart(wide.iter().map(|(network, _)| *network)) {
             let seconds = wide.iter().find(|(one, _)| *one == network).map_or(1, |(_, seconds)| *seconds);
             let set = if network.addr().is_ipv4() { "wide4" } else { "wide6" };
-            commands.push(element("add", set, timed(prefix(&network), seconds)));
+            commands.extend(elements("add", set, vec![timed(prefix(&network), seconds)]));
         }
     }
     json!({ "nftables": commands })
@@ -102,20 +102,13 @@ fn skeleton() -> Vec<Value> {
     commands
 }
 
-fn banned(network: &IpNet) -> &'static str {
-    if network.addr().is_ipv4() { "one4" } else { "one6" }
-}
-
-fn allowed(network: &IpNet) -> &'static str {
-    if network.addr().is_ipv4() { "allow4" } else { "allow6" }
-}
-
 fn place(set: &str) -> Value {
     json!({ "family": "inet", "table": TABLE, "name": set })
 }
 
-fn element(verb: &str, set: &str, value: Value) -> Value {
-    json!({ verb: { "element": { "family": "inet", "table": TABLE, "name": set, "elem": [value] } } })
+fn elements(verb: &str, set: &str, values: Vec<Value>) -> Option<Value> {
+    let element = || json!({ "family": "inet", "table": TABLE, "name": set, "elem": values });
+    (!values.is_empty()).then(|| json!({ verb: { "element": element() } }))
 }
 
 fn timed(value: Value, seconds: u64) -> Value {
