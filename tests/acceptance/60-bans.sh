@@ -97,10 +97,8 @@ TOML
 deploy site demo "http://127.0.0.1:$app"
 cp policy.toml site/policy.toml
 sed -i "s/^https .*/https = [\"0.0.0.0:$https\"]/" site/reeve.toml
+sed -i 's/^# allow = .*/allow = ["198.51.100.8"]/; s/^# nftables = .*/nftables = true/' site/reeve.toml
 cat >>site/reeve.toml <<TOML
-[ban]
-allow = ["198.51.100.8"]
-nftables = true
 [[watch]]
 kind = "sshd"
 file = "$TMP/auth.log"
@@ -207,6 +205,24 @@ check "and in the kernel" within 3 in_kernel "198.51.100.7 timeout"
 check "lifted: served" within 3 served_from 198.51.100.7
 for path in /.env /wp-login.php /phpmyadmin/index.php; do fetch 198.51.100.7 "$path"; done
 check "and not banned again at once" served_from 198.51.100.7
+
+# --- a connection that is open already ------------------------------------------------------------------------------
+
+say "an open connection"
+sed -i 's/^nftables = true/nftables = false/' site/reeve.toml
+stop "$gateway" 15
+up third site
+for version in http1.1 http2; do
+  there curl --disable --noproxy '*' -s -o /dev/null -o /dev/null -o /dev/null -w '%{http_code} %{http_version},' --"$version" --cacert "$CA" \
+    -m 20 --rate 30/m --interface 198.51.100.7 --connect-to "localhost:$https:198.51.100.1:$https" \
+    "https://localhost:$https/" "https://localhost:$https/" "https://localhost:$https/" >codes &
+  client=$!
+  sleep 1
+  "$REEVE" --quiet ban --config site/reeve.toml add 198.51.100.7 --for 1h --reason "while it talks"
+  wait "$client" || true
+  check "$version: served, refused on the open connection, and then shut out" like "$(cat codes)" '^200 (1.1|2),403 (1.1|2),000 0,$'
+  "$REEVE" --quiet ban --config site/reeve.toml lift 198.51.100.7
+done
 
 # --- the proof, on this very deployment ---------------------------------------------------------------------------
 

@@ -1,7 +1,5 @@
 //! Lines of unknown origin, by the thousand.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must say so and end")]
-
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use reeve_watch::{Filter, Host, Kind};
