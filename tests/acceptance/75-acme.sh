@@ -179,6 +179,13 @@ run reeve cert renew
 check "a hook that fails is quoted" has "$err" "no such zone"
 check "visitors are served" is "$(visit any.site.test)" 200
 
+say "the keys are rotated"
+check "everything is sealed anew" "$REEVE" key rotate --config "$site/reeve.toml"
+last=$(shown any.site.test)
+stop "$gateway" 10
+up rotated "$site"
+check "the certificate opens" is "$(shown any.site.test)" "$last"
+
 say "an authority that says nothing"
 free_port
 silent=$port
@@ -236,7 +243,7 @@ check "when it is back, the next attempt succeeds by itself" within 25 issued
 check "under its new authority" is "$(visit www.site.test)" 200
 check "tls.acme is kept" is "$(verdict)" "0 ['kept']"
 check "the attempts were few" at_most "$(recorded activity=acme.failed | wc -l)" 6
-check "nothing panicked" lacks "$(cat reeve.err restarted.err wildcard.err short.err)" "panicked"
+check "nothing panicked" lacks "$(cat reeve.err restarted.err wildcard.err rotated.err short.err)" "panicked"
 stop "$gateway" 10
 check "it ends well" is "$status" 0
 

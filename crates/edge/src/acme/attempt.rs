@@ -52,12 +52,17 @@ impl Attempt<'_> {
     pub(super) async fn order(&self, old: Option<&Identity>) -> Result<Fresh, AttemptError> {
         let records = Mutex::default();
         let walk = async {
-            match self.walk(old, &records).await {
-                Err(AttemptError::Order(error)) if order::is_stranger(&error) => {
-                    self.cabinet.forget_account(&self.settings().directory).await?;
-                    self.walk(old, &records).await
+            let mut again = WALKS_MAX;
+            loop {
+                again -= 1;
+                match self.walk(old, &records).await {
+                    Err(AttemptError::Order(error)) if again > 0 && order::is_stranger(&error) => {
+                        self.cabinet.forget_account(&self.settings().directory).await?;
+                    }
+                    // The library repeats a request, but not often enough for an authority whose nonces are short-lived.
+                    Err(AttemptError::Order(error)) if again > 0 && order::is_stale(&error) => {}
+                    outcome => return outcome,
                 }
-                outcome => outcome,
             }
         };
         let outcome = tokio::time::timeout(ATTEMPT_MAX, walk).await.unwrap_or(Err(AttemptError::Slow));
@@ -143,6 +148,9 @@ impl Attempt<'_> {
 
 /// How long until every gateway has seen what one of them put up: twice the time between two of their looks.
 const SPREAD: Duration = Duration::from_secs(5);
+
+/// Orders in one attempt, where the authority itself says that another one may do.
+const WALKS_MAX: u32 = 4;
 
 /// An order that takes longer is given up, and the lease outlasts it.
 const ATTEMPT_MAX: Duration = Duration::from_mins(4);

@@ -111,6 +111,9 @@ impl Cabinet {
         let open = self.sealer.open(Purpose::Certificate, &context("account", &id), &sealed)?;
         let credentials =
             serde_json::from_slice(open.expose()).map_err(|_| CabinetError::Form(String::from("an account")))?;
+        if !self.sealer.is_current(&sealed) {
+            self.keep_account(directory, &credentials, &found.value.contacts).await?;
+        }
         Ok(Some((credentials, found.value.contacts)))
     }
 

@@ -286,6 +286,23 @@ impl Keeper {
         }
     }
 
+    /// Seals again what is sealed under an older version of the key: certificates that are shown, and their accounts.
+    ///
+    /// # Errors
+    /// With the first that cannot be read or kept; those before it are done.
+    pub async fn reseal(&self, certificates: &Certificates) -> Result<(), String> {
+        for slot in certificates.slots() {
+            let Certificate::Acme(wanted) = slot.source() else { continue };
+            let sealed = async {
+                // Whoever reads one seals it again where that is due.
+                self.cabinet.certificate(&cabinet::id(wanted)).await?;
+                self.cabinet.account(&wanted.settings.directory).await.map(drop)
+            };
+            sealed.await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
     /// How each certificate stands, in the order of the settings.
     pub async fn standing(&self, certificates: &Certificates) -> Vec<Standing> {
         let mut all = Vec::new();

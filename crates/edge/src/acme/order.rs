@@ -167,8 +167,17 @@ pub(super) fn identity(chain: &str, key: &Secret<Vec<u8>>) -> Result<Identity, I
 
 /// Whether the authority has forgotten who we are.
 pub(super) fn is_stranger(error: &OrderError) -> bool {
+    is_problem(error, ":accountDoesNotExist")
+}
+
+/// Whether a request came with a nonce that the authority does not take any more (RFC 8555 section 6.5).
+pub(super) fn is_stale(error: &OrderError) -> bool {
+    is_problem(error, ":badNonce")
+}
+
+fn is_problem(error: &OrderError, end: &str) -> bool {
     let OrderError::Authority(Error::Api(problem)) = error else { return false };
-    problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":accountDoesNotExist"))
+    problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(end))
 }
 
 /// A wildcard is proved by the name behind it (RFC 8555 section 7.1.3).

@@ -92,6 +92,13 @@ impl Keeping {
         }
     }
 
+    /// Follows a rotation of the store key.
+    pub(super) async fn reseal_certificates(&self) -> anyhow::Result<()> {
+        let Some(certificates) = self.care.certificates.get() else { return Ok(()) };
+        let resealed = self.keeper().reseal(certificates).await;
+        resealed.map_err(|error| anyhow::anyhow!("the keys of certificates are not sealed anew: {error}"))
+    }
+
     pub(super) async fn standing(&self) -> Vec<Standing> {
         match self.care.certificates.get() {
             Some(certificates) => self.keeper().standing(certificates).await,

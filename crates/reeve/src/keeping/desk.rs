@@ -194,6 +194,7 @@ impl Keeping {
             anyhow::Ok((version, ledger.reseal()?))
         })
         .await??;
+        self.reseal_certificates().await?;
         let (mut records, mut from) = (0, Some(Position::default()));
         while let Some(position) = from {
             let step = self.store.reseal(position, RESEAL_STEP).await?;

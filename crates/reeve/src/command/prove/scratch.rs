@@ -245,7 +245,7 @@ const VALID_DAYS: i64 = 90;
 /// Three quarters of the life that its certificate has.
 const CERTIFICATE_AGE: jiff::SignedDuration = jiff::SignedDuration::from_hours(24 * 68);
 const RENEWAL_MAX: Duration = Duration::from_secs(10);
-const UNRENEWED: Duration = Duration::from_secs(3);
+const UNRENEWED: Duration = Duration::from_millis(1_500);
 const RENEWAL_LOOK: Duration = Duration::from_millis(50);
 
 const EXPIRING_DAYS: i64 = 5;
