@@ -178,17 +178,19 @@ fn from_files(chain_path: &Path, key_path: &Path, now: Timestamp) -> Result<Iden
         .map_err(pem(chain_path, "certificate"))?
         .collect::<Result<_, _>>()
         .map_err(pem(chain_path, "certificate"))?;
+    let unreadable = |cause: String| CertificateError::Pem { path: chain_path.to_owned(), what: "certificate", cause };
+    let leaf = chain.first().ok_or_else(|| unreadable(IdentityError::Empty.to_string()))?;
+    // First of all, so that of an old certificate it is said that it is old, whatever else is wrong with it.
+    let (from, to) = identity::life(leaf).map_err(|error| unreadable(error.to_string()))?;
+    if !(from.as_second()..=to.as_second()).contains(&now.as_second()) {
+        return Err(CertificateError::Validity { path: chain_path.to_owned(), from, to, now });
+    }
     let key = PrivateKeyDer::from_pem_file(key_path).map_err(pem(key_path, "private key"))?;
-    let identity = Identity::new(chain, key).map_err(|error| match error {
+    Identity::new(chain, key).map_err(|error| match error {
         IdentityError::Foreign => CertificateError::Mismatch { chain: chain_path.to_owned(), key: key_path.to_owned() },
         IdentityError::Key(source) => CertificateError::Key { key: key_path.to_owned(), source },
-        other => CertificateError::Pem { path: chain_path.to_owned(), what: "certificate", cause: other.to_string() },
-    })?;
-    if !identity.lasts_at(now) {
-        let (path, (from, to)) = (chain_path.to_owned(), identity.life());
-        return Err(CertificateError::Validity { path, from, to, now });
-    }
-    Ok(identity)
+        other => unreadable(other.to_string()),
+    })
 }
 
 #[cfg(test)]

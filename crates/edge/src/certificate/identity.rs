@@ -63,12 +63,8 @@ impl Identity {
     /// When there is no certificate, it cannot be read, or the key is not its own.
     pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, IdentityError> {
         let leaf = chain.first().ok_or(IdentityError::Empty)?;
-        let unreadable = |error: x509_parser::nom::Err<_>| IdentityError::Unreadable(format!("{error}"));
-        let (_, certificate) = X509Certificate::from_der(leaf).map_err(unreadable)?;
-        let time =
-            |seconds| Timestamp::from_second(seconds).map_err(|error| IdentityError::Unreadable(error.to_string()));
-        let (from, to) = (certificate.validity().not_before, certificate.validity().not_after);
-        let (from, to) = (time(from.timestamp())?, time(to.timestamp())?);
+        let certificate = read(leaf)?;
+        let (from, to) = validity(&certificate)?;
         let (names, issuer) = (names(&certificate), certificate.issuer().to_string());
         let fingerprint = hexadecimal(digest(&SHA256, leaf).as_ref());
         let key = CertifiedKey::from_der(chain, key, &provider::default_provider()).map_err(|error| match error {
@@ -188,6 +184,22 @@ fn verifier(anchor: &CertificateDer<'static>) -> Result<Arc<WebPkiServerVerifier
 fn asked_for(name: &str) -> Option<ServerName<'static>> {
     let host = name.strip_prefix("*.").map_or_else(|| name.to_owned(), |parent| format!("any.{parent}"));
     ServerName::try_from(host).ok()
+}
+
+/// The first and the last instant of a certificate, whatever else is wrong with it.
+pub(super) fn life(certificate: &CertificateDer<'_>) -> Result<(Timestamp, Timestamp), IdentityError> {
+    validity(&read(certificate)?)
+}
+
+fn read<'c>(certificate: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, IdentityError> {
+    let read = X509Certificate::from_der(certificate).map_err(|error| IdentityError::Unreadable(error.to_string()))?;
+    Ok(read.1)
+}
+
+fn validity(certificate: &X509Certificate<'_>) -> Result<(Timestamp, Timestamp), IdentityError> {
+    let time = |seconds| Timestamp::from_second(seconds).map_err(|error| IdentityError::Unreadable(error.to_string()));
+    let (from, to) = (certificate.validity().not_before, certificate.validity().not_after);
+    Ok((time(from.timestamp())?, time(to.timestamp())?))
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
