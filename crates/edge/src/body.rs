@@ -16,7 +16,9 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::guard::OpenRequest;
+use crate::pace::{Pace, PaceLimits};
 use crate::refusal::Refusal;
+use crate::taking::Share;
 use crate::upstream::Lease;
 
 /// A body that broke off.
@@ -43,19 +45,19 @@ pub(crate) struct RequestBody {
     /// The room that they take.
     room: Room,
     bytes_left: u64,
-    patience: Patience,
+    pace: Pace,
     breach: Breach,
 }
 
 impl RequestBody {
-    /// Lets at most `bytes_max` pass, and waits at most `stall_max` for each piece.
-    pub(crate) fn new(incoming: Incoming, bytes_max: u64, stall_max: Duration, breach: Breach) -> Self {
+    /// Lets at most `bytes_max` pass, and holds the client to a pace.
+    pub(crate) fn new(incoming: Incoming, bytes_max: u64, pace: PaceLimits, breach: Breach) -> Self {
         Self {
             incoming: Some(incoming),
             ahead: VecDeque::new(),
             room: Room::default(),
             bytes_left: bytes_max,
-            patience: Patience::new(stall_max),
+            pace: Pace::new(pace),
             breach,
         }
     }
@@ -67,7 +69,7 @@ impl RequestBody {
             ahead: VecDeque::new(),
             room: Room::default(),
             bytes_left: 0,
-            patience: Patience::new(Duration::MAX),
+            pace: Pace::new(PaceLimits { grace: Duration::ZERO, bytes_a_second: 0 }),
             breach: Breach::default(),
         }
     }
@@ -115,16 +117,16 @@ impl RequestBody {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = match Pin::new(incoming).poll_frame(cx) {
             Poll::Pending => {
-                ready!(self.patience.poll_lost(cx));
+                ready!(self.pace.poll_lost(cx));
                 return self.break_off(Refusal::BodyTooSlow);
             }
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BrokenOff(error.to_string())))),
             Poll::Ready(None) => return Poll::Ready(None),
         };
-        self.patience.renew();
-        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-        match self.bytes_left.checked_sub(length) {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        self.pace.moved(length);
+        match self.bytes_left.checked_sub(length as u64) {
             Some(left) => self.bytes_left = left,
             None => return self.break_off(Refusal::BodyTooLarge),
         }
@@ -204,6 +206,8 @@ pub(crate) struct AnswerBody {
     source: Source,
     /// Marks the request as open until its answer is complete.
     open: Option<OpenRequest>,
+    /// Tells whether the client takes it, where the connection does not show that by itself.
+    share: Option<Share>,
 }
 
 enum Source {
@@ -215,20 +219,21 @@ impl AnswerBody {
     /// A body of the gateway's own.
     pub(crate) fn own(text: impl Into<Bytes>) -> Self {
         let bytes = text.into();
-        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), open: None }
+        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), open: None, share: None }
     }
 
     /// The application's body, with the connection that it comes over.
     pub(crate) fn upstream(incoming: Incoming, lease: Option<Lease>, stall_max: Duration) -> Self {
-        let mut body =
-            Self { source: Source::Upstream { incoming, lease, patience: Patience::new(stall_max) }, open: None };
+        let source = Source::Upstream { incoming, lease, patience: Patience::new(stall_max) };
+        let mut body = Self { source, open: None, share: None };
         body.release_if_ended();
         body
     }
 
     /// Keeps the request counted as open while this body lives.
-    pub(crate) fn keep_open(&mut self, open: OpenRequest) {
+    pub(crate) fn keep_open(&mut self, open: OpenRequest, share: Option<Share>) {
         self.open = Some(open);
+        self.share = share;
     }
 
     /// Reads the rest and throws it away, within bounds, so that the connection to the application can serve again and
@@ -263,6 +268,31 @@ impl Body for AnswerBody {
     type Error = BrokenOff;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let frame = self.poll_source(cx);
+        if let Some(share) = &mut self.share {
+            // Asked for more, so what there was has been taken.
+            if frame.is_ready() { share.offered() } else { share.awaited() }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(bytes) => bytes.is_none(),
+            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Upstream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+impl AnswerBody {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let (incoming, lease, patience) = match &mut self.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Upstream { incoming, lease, patience } => (incoming, lease, patience),
@@ -290,20 +320,6 @@ impl Body for AnswerBody {
                 self.release_if_ended();
                 Poll::Ready(None)
             }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Own(bytes) => bytes.is_none(),
-            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Upstream { incoming, .. } => incoming.size_hint(),
         }
     }
 }

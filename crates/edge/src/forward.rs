@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use http::header::{CONNECTION, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
@@ -56,7 +55,7 @@ pub(crate) async fn forward(
 fn outbound(allowed: Allowed, client: &Client, rules: &Rules) -> Result<Outbound, Refusal> {
     let (mut parts, incoming, authority, _decision, _subject) = allowed.into_parts();
     let breach = Breach::default();
-    let body = RequestBody::new(incoming, rules.body_bytes_max, STALL_MAX, Rc::clone(&breach));
+    let body = RequestBody::new(incoming, rules.body_bytes_max, rules.guard.pace, Rc::clone(&breach));
     let unstated = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
     let protocol = upgrade_asked_for(&parts);
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();
@@ -167,6 +166,3 @@ fn cause(error: &hyper::Error) -> Cow<'static, str> {
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-/// How long a client may leave its body unfinished without sending anything.
-const STALL_MAX: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@
 //! service finds the refusal in [`Heads`], answers it with a proper page and an event, and the connection ends.
 
 mod chunks;
+mod frames;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -19,12 +20,15 @@ use std::time::Duration;
 
 use hyper::rt::ReadBufCursor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 use crate::head::{Framing, Head, HeadLimits, Inspection, Strictness, inspect};
+use crate::pace::{Pace, PaceLimits};
 use crate::refusal::Refusal;
 
 use chunks::Chunks;
+use frames::Frames;
 
 /// What the guard found in a head: that it passes, or why it is refused and what it began with.
 pub(crate) type Finding = Result<Head, (Refusal, String)>;
@@ -40,6 +44,10 @@ pub(crate) struct Heads {
     open: AtomicU32,
     /// A fault in the body of the newest request.
     body_fault: Mutex<Option<Refusal>>,
+    /// Why the connection as a whole was cut off.
+    cut_off: Mutex<Option<Refusal>>,
+    /// Told when the connection is to end after the answers that are under way.
+    leave: Notify,
     /// The connection left HTTP: from here on the guard only carries bytes.
     released: AtomicBool,
     /// An answer was given before the request was read to its end.
@@ -63,6 +71,28 @@ impl Heads {
     /// What was wrong with the body that just broke off, if it was the guard that broke it off.
     pub(crate) fn take_body_fault(&self) -> Option<Refusal> {
         self.body_fault().take()
+    }
+
+    /// Why the connection was cut off, if it was.
+    pub(crate) fn take_cut_off(&self) -> Option<Refusal> {
+        self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Cuts the connection off: whoever reads or writes it next gets this error.
+    pub(crate) fn cut_off(&self, refusal: Refusal) -> io::Error {
+        let error = io::Error::new(io::ErrorKind::TimedOut, refusal.to_string());
+        *self.cut_off.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+        error
+    }
+
+    /// Asks for the end of the connection, after the answers that are under way.
+    pub(crate) fn ask_to_leave(&self) {
+        self.leave.notify_one();
+    }
+
+    /// Waits until the connection is to end.
+    pub(crate) async fn asked_to_leave(&self) {
+        self.leave.notified().await;
     }
 
     /// Stops to inspect, because the connection now speaks another protocol.
@@ -101,6 +131,8 @@ pub(crate) struct GuardLimits {
     pub(crate) head_deadline: Duration,
     /// Between requests.
     pub(crate) idle_deadline: Duration,
+    /// How slowly a client may send a body and take an answer.
+    pub(crate) pace: PaceLimits,
 }
 
 #[derive(Debug)]
@@ -119,6 +151,8 @@ enum Stage {
     Refused {
         sent: usize,
     },
+    /// The frames of HTTP/2, which the library inspects, are followed.
+    Frames,
     /// Nothing is inspected.
     Raw,
     /// Nothing more is handed on.
@@ -145,6 +179,10 @@ pub(crate) struct Guard<IO> {
     /// When the present wait began.
     since: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Where the frames of HTTP/2 stand.
+    frames: Option<Box<Frames>>,
+    /// How the client takes what is written.
+    writing: Pace,
     linger: Option<Linger>,
 }
 
@@ -161,9 +199,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
         Self::at(Stage::Head { scanned: 0 }, io, heads, limits)
     }
 
-    /// Only carries bytes: for HTTP/2, whose library checks its own framing.
-    pub(crate) fn raw(io: IO, limits: GuardLimits) -> Self {
-        Self::at(Stage::Raw, io, Arc::new(Heads::default()), limits)
+    /// Guards an HTTP/2 connection, whose library checks its own framing.
+    pub(crate) fn h2(io: IO, heads: Arc<Heads>, limits: GuardLimits) -> Self {
+        Self { frames: Some(Box::new(Frames::new())), ..Self::at(Stage::Frames, io, heads, limits) }
     }
 
     fn at(stage: Stage, io: IO, heads: Arc<Heads>, limits: GuardLimits) -> Self {
@@ -176,6 +214,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
             stage,
             since: Instant::now(),
             alarm: None,
+            frames: None,
+            writing: Pace::new(limits.pace),
             linger: None,
         }
     }
@@ -246,7 +286,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
                 Poll::Ready(_) if first => self.since = Instant::now(),
                 Poll::Ready(_) => {}
                 Poll::Pending => {
-                    ready!(self.poll_deadline(cx));
+                    ready!(self.poll_deadline(cx, first));
                     if self.filled.is_empty() {
                         self.stage = Stage::Ended;
                     } else {
@@ -260,8 +300,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
 
     /// Ready when the wait for a head has lasted too long. The alarm is set once and moved only when it rings too
     /// early, so that a busy connection never touches the timer.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let idle = self.filled.is_empty();
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, idle: bool) -> Poll<()> {
         loop {
             if idle && self.heads.open.load(Relaxed) > 0 {
                 self.since = Instant::now();
@@ -278,6 +317,34 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Guard<IO> {
                 return Poll::Ready(());
             }
             alarm.as_mut().reset(due);
+        }
+    }
+
+    /// Reads on and follows the frames; watches for what stops half way and for a connection that nobody uses.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(mut frames) = self.frames.take() else { return Poll::Ready(Ok(0)) };
+        let read = self.follow(cx, &mut frames);
+        self.frames = Some(frames);
+        read
+    }
+
+    fn follow(&mut self, cx: &mut Context<'_>, frames: &mut Frames) -> Poll<io::Result<usize>> {
+        loop {
+            let (half_way, begun) = (frames.half_way(), frames.begun());
+            if let Poll::Ready(read) = self.poll_fill(cx)? {
+                frames.walk(self.waiting()).map_err(|refusal| self.heads.cut_off(refusal))?;
+                if frames.begun() != begun || frames.half_way() != half_way {
+                    self.since = Instant::now();
+                }
+                return Poll::Ready(Ok(read));
+            }
+            ready!(self.poll_deadline(cx, !half_way));
+            if half_way {
+                return Poll::Ready(Err(self.heads.cut_off(Refusal::HeadTooSlow)));
+            }
+            // The client is told, so that it knows which requests it may send again (RFC 9113 section 6.8).
+            self.heads.ask_to_leave();
+            self.since = Instant::now();
         }
     }
 
@@ -412,6 +479,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Guard<IO> {
                     out.put_slice(rest.get(..count).unwrap_or_default());
                     guard.stage = Stage::Refused { sent: sent + count };
                 }
+                Stage::Frames => {
+                    if guard.filled.is_empty() && ready!(guard.poll_frames(cx))? == 0 {
+                        return Poll::Ready(Ok(()));
+                    }
+                    guard.hand_on(&mut out, usize::MAX);
+                }
                 Stage::Raw => {
                     if guard.filled.is_empty() && ready!(guard.poll_fill(cx))? == 0 {
                         return Poll::Ready(Ok(()));
@@ -425,13 +498,36 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Read for Guard<IO> {
     }
 }
 
+impl<IO> Guard<IO> {
+    /// Holds a client to its pace in taking what is written.
+    fn paced<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        done: Poll<io::Result<T>>,
+        bytes: impl Fn(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
+        match &done {
+            Poll::Ready(Ok(moved)) => self.writing.moved(bytes(moved)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                ready!(self.writing.poll_lost(cx));
+                return Poll::Ready(Err(self.heads.cut_off(Refusal::ReaderTooSlow)));
+            }
+        }
+        done
+    }
+}
+
 impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.paced(cx, written, |written| *written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        // What is flushed was counted when it was written.
+        self.paced(cx, flushed, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -449,7 +545,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> hyper::rt::Write for Guard<IO> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.paced(cx, written, |written| *written)
     }
 }
 

@@ -24,8 +24,12 @@ pub enum Refusal {
     BodyTooLarge,
     /// The head did not arrive in time.
     HeadTooSlow,
-    /// The body stalled.
+    /// The body stalled, or comes too slowly.
     BodyTooSlow,
+    /// The answer is taken too slowly.
+    ReaderTooSlow,
+    /// Frames of HTTP/2 that cost their sender nothing, without measure.
+    Flood(&'static str),
     /// The client broke its body off.
     ClientGone(String),
     /// The method is not served.
@@ -64,10 +68,10 @@ impl Refusal {
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::HeadTooSlow | Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTooSlow | Self::BodyTooSlow | Self::ReaderTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::HiddenPath => StatusCode::NOT_FOUND,
-            Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Rate { .. } | Self::Flood(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
@@ -82,7 +86,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) | Self::Version | Self::Expectation | Self::TransferCoding => "edge.smuggling",
             Self::TargetTooLong | Self::HeadTooLarge | Self::BodyTooLarge => "input.size",
-            Self::HeadTooSlow | Self::BodyTooSlow => "edge.slow_and_flood",
+            Self::HeadTooSlow | Self::BodyTooSlow | Self::ReaderTooSlow | Self::Flood(_) => "edge.slow_and_flood",
             Self::Method => "input.methods",
             Self::HiddenPath => "error.no_debug",
             Self::Rate { .. } => "rate.ip",
@@ -107,6 +111,8 @@ impl Refusal {
             | Self::BodyTooLarge
             | Self::HeadTooSlow
             | Self::BodyTooSlow
+            | Self::ReaderTooSlow
+            | Self::Flood(_)
             | Self::Method
             | Self::HiddenPath
             | Self::Rate { .. } => true,
@@ -133,6 +139,8 @@ impl Refusal {
             | Self::BodyTooLarge
             | Self::HeadTooSlow
             | Self::BodyTooSlow
+            | Self::ReaderTooSlow
+            | Self::Flood(_)
             | Self::ClientGone(_)
             | Self::Banned
             | Self::Fault(_) => true,
@@ -164,7 +172,9 @@ impl fmt::Display for Refusal {
             Self::HeadTooLarge => f.write_str("head past the limit"),
             Self::BodyTooLarge => f.write_str("body past the limit"),
             Self::HeadTooSlow => f.write_str("head not complete in time"),
-            Self::BodyTooSlow => f.write_str("body stalled"),
+            Self::BodyTooSlow => f.write_str("body too slow"),
+            Self::ReaderTooSlow => f.write_str("answer taken too slowly"),
+            Self::Flood(cause) => f.write_str(cause),
             Self::ClientGone(cause) => write!(f, "client broke off: {cause}"),
             Self::Method => f.write_str("method is not served"),
             Self::HiddenPath => f.write_str("path is never served"),

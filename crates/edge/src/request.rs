@@ -10,12 +10,13 @@ use http::uri::Authority;
 use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use reeve_base::{DecisionId, Ticks};
-use tokio::sync::Notify;
 
 use crate::guard::Heads;
+use crate::head::{DISGUISED, Strictness, is_in_disguise};
 use crate::rate::Rates;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
+use crate::taking::Taking;
 
 /// Who is at the other end of a connection, in every form that a request needs.
 #[derive(Debug, Clone)]
@@ -29,8 +30,8 @@ pub(crate) struct Client {
     pub(crate) transport: Transport,
     /// What the guard found in the heads of this connection.
     pub(crate) heads: Arc<Heads>,
-    /// Told when the connection is to end after the answers that are under way.
-    pub(crate) leave: Rc<Notify>,
+    /// How it takes its answers, where several share the connection.
+    pub(crate) taking: Option<Rc<Taking>>,
 }
 
 /// How a client reached the gateway.
@@ -81,6 +82,11 @@ impl Parsed {
         let (parts, body) = request.into_parts();
         if parts.version == Version::HTTP_2 {
             check_sizes(&parts, rules)?;
+            if rules.guard.strictness == Strictness::Strict
+                && parts.headers.keys().any(|name| is_in_disguise(name.as_str().as_bytes()))
+            {
+                return Err(Refusal::Malformed(DISGUISED));
+            }
         }
         let authority = authority(&parts)?;
         Ok(Self { parts, body, authority })

@@ -16,6 +16,7 @@ use reeve_policy::catalogue::{
 
 use crate::guard::GuardLimits;
 use crate::head::{HeadLimits, Strictness};
+use crate::pace::PaceLimits;
 use crate::rate::Quota;
 use crate::renewal::Share;
 
@@ -89,6 +90,10 @@ impl Rules {
                 strictness,
                 head_deadline: slow.map_or(UNTIMED, |slow| slow.header_deadline.duration()),
                 idle_deadline: IDLE_DEADLINE,
+                pace: slow.map_or(SILENCE_ONLY, |slow| PaceLimits {
+                    grace: slow.grace.duration(),
+                    bytes_a_second: slow.least_rate.bytes(),
+                }),
             },
             body_bytes_max: size.map_or(u64::MAX, |size| size.body.bytes()),
             quota: controls.rate_ip.as_ref().map(|limit| Quota::new(limit.rate, limit.burst)),
@@ -271,6 +276,9 @@ const IDLE_DEADLINE: Duration = Duration::from_secs(75);
 
 /// Without the control against slow clients: as good as never.
 const UNTIMED: Duration = Duration::from_secs(24 * 3_600);
+
+/// Without it, a body ends when nothing at all comes for so long: a request is not held open for nothing.
+const SILENCE_ONLY: PaceLimits = PaceLimits { grace: Duration::from_secs(120), bytes_a_second: 0 };
 
 #[cfg(test)]
 mod tests {

@@ -21,7 +21,6 @@ use hyper_util::rt::TokioTimer;
 use reeve_base::{DecisionId, Event, EventId, Outcome, Ticks};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::ban::Seen;
@@ -29,11 +28,12 @@ use crate::body::AnswerBody;
 use crate::certificate::ACME_TLS;
 use crate::forward::forward;
 use crate::gateway::Live;
-use crate::guard::Guard;
+use crate::guard::{Guard, Heads};
 use crate::page::{page, prefers_json};
 use crate::refusal::{Refusal, whole_seconds};
 use crate::request::{Allowed, Client, Parsed, Transport};
 use crate::rules::Plain;
+use crate::taking::Taking;
 use crate::worker::{LocalExecutor, Phase, Speaks, Worker};
 
 /// Serves one connection until it ends or the gateway stops.
@@ -51,7 +51,7 @@ pub(crate) async fn connection(
         Speaks::Tls => Transport::Tls,
         Speaks::Plain => Transport::Plain,
     };
-    let client = Client { address, text, header, transport, heads: Arc::default(), leave: Rc::default() };
+    let client = Client { address, text, header, transport, heads: Arc::default(), taking: None };
     match speaks {
         Speaks::Plain => serve_h1(worker, &live, stream, client).await,
         Speaks::Tls => {
@@ -101,17 +101,17 @@ async fn serve_h1<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     if live.rules.guard.head.fields_max > H1_FIELDS_WITHOUT_ALLOCATION {
         builder.max_headers(live.rules.guard.head.fields_max);
     }
-    let leave = Rc::clone(&client.leave);
-    let (phase, service) = (worker.phase.clone(), service(worker, client));
-    let connection = builder.serve_connection(guard, service).with_upgrades();
+    let client = Rc::new(client);
+    let connection = builder.serve_connection(guard, service(Rc::clone(&worker), Rc::clone(&client))).with_upgrades();
     let mut connection = pin!(connection);
-    until_drained(phase, &leave, |cx, draining| {
+    until_drained(worker.phase.clone(), &client.heads, |cx, draining| {
         if draining {
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(cx).map(|_| ())
     })
     .await;
+    record_cut_off(&worker, &client);
 }
 
 async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -120,7 +120,8 @@ async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     io: IO,
     client: Client,
 ) {
-    let guard = Guard::raw(io, live.rules.guard);
+    let guard = Guard::h2(io, Arc::clone(&client.heads), live.rules.guard);
+    let turn = live.rules.guard.pace.grace;
     let head_bytes_max = u32::try_from(live.rules.guard.head.head_bytes_max).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(LocalExecutor);
     builder
@@ -134,26 +135,53 @@ async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
         .max_pending_accept_reset_streams(Some(H2_RESETS_MAX))
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
-    let leave = Rc::clone(&client.leave);
-    let (phase, service) = (worker.phase.clone(), service(worker, client));
-    let mut connection = pin!(builder.serve_connection(guard, service));
-    until_drained(phase, &leave, |cx, draining| {
-        if draining {
-            connection.as_mut().graceful_shutdown();
+    let taking = Rc::new(Taking::default());
+    let client = Rc::new(Client { taking: Some(Rc::clone(&taking)), ..client });
+    {
+        let mut connection = pin!(builder.serve_connection(guard, service(Rc::clone(&worker), Rc::clone(&client))));
+        let ended = until_drained(worker.phase.clone(), &client.heads, |cx, draining| {
+            if draining {
+                connection.as_mut().graceful_shutdown();
+            }
+            connection.as_mut().poll(cx).map(|_| ())
+        });
+        tokio::select! {
+            biased;
+            () = ended => {}
+            // A stream cannot be ended from here, only the connection: nothing asks its answer for more.
+            () = taking.left_lying(turn, tokio::time::sleep) => drop(client.heads.cut_off(Refusal::ReaderTooSlow)),
         }
-        connection.as_mut().poll(cx).map(|_| ())
-    })
-    .await;
+    }
+    record_cut_off(&worker, &client);
+}
+
+/// A connection that was cut off between requests, or beneath them, has an event of its own.
+fn record_cut_off(worker: &Worker, client: &Client) {
+    let Some(refusal) = client.heads.take_cut_off() else { return };
+    let status = refusal.status();
+    worker.shared.tools.bans.notice(client.address, Seen { path: None, status, refusal: Some(&refusal) });
+    let time = worker.shared.tools.clock.now();
+    worker.log.record(&Event {
+        time,
+        id: worker.shared.events.next(time),
+        activity: "http.connection",
+        actor: Cow::Borrowed(&client.text),
+        action: Cow::Borrowed("cut off"),
+        object: Cow::Borrowed("listener"),
+        outcome: outcome(&refusal),
+        status: None,
+        duration_us: None,
+    });
 }
 
 /// Polls a connection to its end, and tells it once when the gateway drains or its client is to leave.
 async fn until_drained(
     mut phase: tokio::sync::watch::Receiver<Phase>,
-    leave: &Notify,
+    heads: &Heads,
     mut poll: impl FnMut(&mut std::task::Context<'_>, bool) -> Poll<()>,
 ) {
     let mut drain = pin!(phase.wait_for(|phase| *phase == Phase::Draining));
-    let mut leave = pin!(leave.notified());
+    let mut leave = pin!(heads.asked_to_leave());
     let mut told = false;
     poll_fn(|cx| {
         if !told && (drain.as_mut().poll(cx).is_ready() || leave.as_mut().poll(cx).is_ready()) {
@@ -168,14 +196,13 @@ async fn until_drained(
 /// What answers the requests of one connection. A panic costs the one request: it is refused and recorded.
 fn service(
     worker: Rc<Worker>,
-    client: Client,
+    client: Rc<Client>,
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<AnswerBody>,
     Error = Infallible,
     Future = impl Future<Output = Result<Response<AnswerBody>, Infallible>>,
 > {
-    let client = Rc::new(client);
     service_fn(move |request| {
         let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
         // Boxed: HTTP/2 makes a task of it, and on its way there and back the task is copied half a dozen times.
@@ -190,6 +217,53 @@ struct Record {
     id: EventId,
     method: Method,
     target: Option<PathAndQuery>,
+}
+
+impl Record {
+    fn event<'r>(
+        &'r self,
+        worker: &Worker,
+        client: &'r Client,
+        outcome: Outcome<'r>,
+        status: Option<StatusCode>,
+    ) -> Event<'r> {
+        Event {
+            time: self.time,
+            id: self.id,
+            activity: "http.request",
+            actor: Cow::Borrowed(&client.text),
+            action: Cow::Borrowed(self.method.as_str()),
+            object: without_values(self.target.as_ref()),
+            outcome,
+            status: status.map(|status| status.as_u16()),
+            duration_us: Some(microseconds(worker.ticks().since(self.started))),
+        }
+    }
+}
+
+/// Records a request that is given up before it is answered: its client has cancelled it or gone, or the time for the
+/// end of the gateway is over.
+struct Unanswered<'r> {
+    worker: &'r Worker,
+    client: &'r Client,
+    record: &'r Record,
+    answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let draining = *self.worker.phase.borrow() == Phase::Draining;
+        let (part, cause) = if draining {
+            ("gateway", "cut off at the end of the gateway")
+        } else {
+            ("client", "gone before the answer")
+        };
+        let outcome = Outcome::Failed { part, cause: Cow::Borrowed(cause) };
+        self.worker.log.record(&self.record.event(self.worker, self.client, outcome, None));
+    }
 }
 
 async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
@@ -208,7 +282,12 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
             let response = refused(&refusal, id, json, h1, &live);
             return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
         }
-        Some(Ok(_)) | None => caught(pin!(stages(worker, client, &live, id, request))).await,
+        Some(Ok(_)) | None => {
+            let mut unanswered = Unanswered { worker, client, record: &record, answered: false };
+            let outcome = caught(pin!(stages(worker, client, &live, id, request))).await;
+            unanswered.answered = true;
+            outcome
+        }
     };
     match outcome {
         Ok(response) if live.rules.answers.replaces(response.status()) => {
@@ -265,7 +344,7 @@ fn judge(
 ) -> Result<Judged, Refusal> {
     if worker.shared.tools.bans.turns_away(client.address) {
         // Over HTTP/1 the answer ends the connection; over HTTP/2 this does, once the answers under way are out.
-        client.leave.notify_one();
+        client.heads.ask_to_leave();
         return Err(Refusal::Banned);
     }
     if worker.log.must_refuse() {
@@ -361,7 +440,7 @@ fn finish(
     open: crate::guard::OpenRequest,
 ) -> Response<AnswerBody> {
     live.rules.answers.dress(response.headers_mut(), client.transport);
-    response.body_mut().keep_open(open);
+    response.body_mut().keep_open(open, client.taking.as_ref().map(Taking::share));
     worker.shared.tools.bans.notice(
         client.address,
         Seen {
@@ -374,22 +453,12 @@ fn finish(
         None => (Outcome::Allowed, None),
         Some((refusal, line)) => (outcome(refusal), line),
     };
-    let (action, object) = match line {
+    let mut event = record.event(worker, client, outcome, Some(response.status()));
+    if let Some(line) = line {
         // Of a head that could not be read there is no method and no path, only what it began with.
-        Some(line) => (Cow::Borrowed("-"), Cow::Owned(line)),
-        None => (Cow::Borrowed(record.method.as_str()), without_values(record.target.as_ref())),
-    };
-    worker.log.record(&Event {
-        time: record.time,
-        id: record.id,
-        activity: "http.request",
-        actor: Cow::Borrowed(&client.text),
-        action,
-        object,
-        outcome,
-        status: Some(response.status().as_u16()),
-        duration_us: Some(microseconds(worker.ticks().since(record.started))),
-    });
+        (event.action, event.object) = (Cow::Borrowed("-"), Cow::Owned(line));
+    }
+    worker.log.record(&event);
     response
 }
 

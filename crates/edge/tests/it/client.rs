@@ -46,11 +46,54 @@ impl Client {
         Self::over(dial_from(source, address), authority)
     }
 
+    /// The same, where both sides agree to speak `protocol`.
+    pub(crate) fn speaking(protocol: &[u8], address: SocketAddr, authority: &Path) -> Self {
+        let mut config = config(authority);
+        config.alpn_protocols = vec![protocol.to_vec()];
+        Self::with(config, TcpStream::connect(address).unwrap())
+    }
+
     fn over(tcp: TcpStream, authority: &Path) -> Self {
+        Self::with(config(authority), tcp)
+    }
+
+    fn with(config: ClientConfig, tcp: TcpStream) -> Self {
         let name = ServerName::try_from("localhost").unwrap();
-        let connection = ClientConnection::new(Arc::new(config(authority)), name).unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         Self { stream: StreamOwned::new(connection, tcp) }
+    }
+
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).unwrap();
+    }
+
+    /// Fails when the gateway has closed.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    /// What comes within this time, if anything does.
+    pub(crate) fn read_within(&mut self, patience: Duration) -> Option<String> {
+        self.stream.sock.set_read_timeout(Some(patience)).unwrap();
+        let mut piece = [0; 4096];
+        let read = self.stream.read(&mut piece);
+        self.stream.sock.set_read_timeout(Some(PATIENCE)).unwrap();
+        read.ok().map(|read| String::from_utf8_lossy(&piece[..read]).into_owned())
+    }
+
+    /// Reads until the gateway closes, however it does; how many bytes came.
+    pub(crate) fn read_all(&mut self) -> usize {
+        let (mut all, mut piece) = (0, [0; 1 << 16]);
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(0) => return all,
+                Ok(read) => all += read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("the gateway did not close"),
+                Err(_) => return all,
+            }
+        }
     }
 
     pub(crate) fn send(&mut self, bytes: &str) {

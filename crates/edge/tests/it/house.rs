@@ -125,16 +125,37 @@ impl House {
         Client::connect(self.https(), &self.folder.path().join("ca.pem"))
     }
 
+    /// A new connection that has agreed on HTTP/2 and said nothing yet.
+    pub(crate) fn h2_client(&self) -> Client {
+        Client::speaking(b"h2", self.https(), &self.folder.path().join("ca.pem"))
+    }
+
     /// Sends raw bytes over a new connection and reads whatever comes until the gateway closes it.
     pub(crate) fn exchange(&self, bytes: &str) -> String {
+        self.exchange_bytes(bytes.as_bytes())
+    }
+
+    /// The same, where the bytes are no text.
+    pub(crate) fn exchange_bytes(&self, bytes: &[u8]) -> String {
         let mut client = self.client();
-        client.send(bytes);
+        // The gateway may have answered and closed before all of it is sent; what it said is still there to be read.
+        let _ = client.try_send(bytes);
         client.read_to_end()
     }
 
     /// One GET over a new connection; the whole answer as text.
     pub(crate) fn get(&self, path: &str) -> String {
         self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Waits until the log holds `text`.
+    pub(crate) fn logs(&self, text: &str) {
+        let clock = SystemClock::new();
+        let started = clock.ticks();
+        while !String::from_utf8_lossy(&self.log.0.lock().unwrap()).contains(text) {
+            assert!(clock.ticks().since(started) < Duration::from_secs(10), "nothing is logged of {text:?}");
+            std::thread::yield_now();
+        }
     }
 
     /// Stops the gateway and returns its events.

@@ -103,7 +103,10 @@ fn past_its_rate_an_address_is_told_when_to_come_back() {
 #[test]
 fn a_head_that_trickles_is_cut_off_and_the_others_are_served_meanwhile() {
     let application = Application::answering(OK);
-    let slow = Control::EdgeSlowAndFlood(EdgeSlowAndFlood { header_deadline: Period::seconds(1), connections: 64 });
+    let slow = Control::EdgeSlowAndFlood(EdgeSlowAndFlood {
+        header_deadline: Period::seconds(1),
+        ..EdgeSlowAndFlood::default()
+    });
     let house = House::with(upstream(application.address), &with_control(&slow));
     let mut trickler = house.client();
     trickler.send("GET / HTTP/1.1\r\nHost: loc");
@@ -118,7 +121,7 @@ fn a_head_that_trickles_is_cut_off_and_the_others_are_served_meanwhile() {
 #[test]
 fn one_address_holds_no_more_connections_than_it_may() {
     let application = Application::answering(OK);
-    let cap = Control::EdgeSlowAndFlood(EdgeSlowAndFlood { header_deadline: Period::seconds(10), connections: 8 });
+    let cap = Control::EdgeSlowAndFlood(EdgeSlowAndFlood { connections: 8, ..EdgeSlowAndFlood::default() });
     let house = House::with(upstream(application.address), &with_control(&cap));
     let mut held: Vec<_> = (0..8).map(|_| house.client()).collect();
     for client in &mut held {

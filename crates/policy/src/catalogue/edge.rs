@@ -224,11 +224,15 @@ control! {
 control! {
     /// Slow and idle clients cannot hold the service, and one address cannot take all connections.
     EdgeSlowAndFlood = "edge.slow_and_flood";
-    enforced "the gateway closes a connection whose head is not complete in time, and those of one address past the cap";
-    proved "trickles a head, which must be cut off in time, and opens connections past the cap, which must be closed, while a canary elsewhere is served";
+    enforced "the gateway closes a connection whose head is not complete in time, whose bodies or answers move too slowly or that floods it with empty frames, and those of one address past the cap";
+    proved "trickles a head and a body, which must be cut off in time, and opens connections past the cap, which must be closed, while a canary elsewhere is served";
     serves ["NIST SP 800-53r5 SC-5", "OWASP API Security 2023 API4"];
     /// How long a request's head may take.
     header_deadline: Period = Period::seconds(10), lower, from Period::seconds(1), to Period::seconds(120);
+    /// How many bytes a second a client has to send of a body, or to take of an answer.
+    least_rate: Size = Size::from_bytes(500), higher, from Size::from_bytes(16), to Size::from_bytes(1 << 20);
+    /// How long it may fall short of that.
+    grace: Period = Period::seconds(30), lower, from Period::seconds(1), to Period::seconds(300);
     /// How many connections one address may hold.
     connections: u32 = 256, lower, from 8, to 100_000;
 }

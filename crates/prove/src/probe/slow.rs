@@ -1,8 +1,8 @@
-//! edge.slow_and_flood: a head that never ends, and one address that wants all connections.
+//! edge.slow_and_flood: a head and a body that never end, and one address that wants all connections.
 
 use std::time::Duration;
 
-use reeve_base::Cause;
+use reeve_base::{Cause, Period};
 use reeve_policy::catalogue::EdgeSlowAndFlood;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,7 +25,7 @@ impl Probe for EdgeSlowAndFlood {
         };
         let held = if connections > FLOOD_MAX { 0 } else { connections + PAST };
         Sends {
-            what: format!("a head that is trickled for {deadline} and longer, then {flood}"),
+            what: format!("a head that is trickled for {deadline} and longer, a body for {}, then {flood}", self.grace),
             requests: PAST + 5,
             connections: held,
         }
@@ -38,23 +38,14 @@ impl Probe for EdgeSlowAndFlood {
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
         Box::pin(async move {
             let twin = site.serves(notes).await?;
-            let deadline = self.header_deadline.duration();
-            let cut = trickle(&site.elsewhere()?, deadline + GRACE).await?;
-            let slow = match &cut {
-                Cut::After(time, how) => {
-                    let text = format!("a trickled head is cut off after {:.1} s ({how})", time.as_secs_f64());
-                    notes.saw(text.clone());
-                    text
-                }
-                Cut::Never => {
-                    let text = format!(
-                        "a trickled head is still waited for after {} and {GRACE:?} more",
-                        self.header_deadline
-                    );
-                    notes.fault(text.clone());
-                    text
-                }
-            };
+            let (head, body) = (opening(site, "GET", "X-Slow: "), opening(site, "POST", UNENDING));
+            let (head_site, body_site) = (site.elsewhere()?, site.elsewhere()?);
+            let cuts = tokio::join!(
+                trickle(&head_site, head, self.header_deadline.duration() + GRACE),
+                trickle(&body_site, body, self.grace.duration() + GRACE),
+            );
+            let slow = [said(notes, "head", self.header_deadline, cuts.0?), said(notes, "body", self.grace, cuts.1?)]
+                .join("; ");
             let flood = if self.connections > FLOOD_MAX {
                 let text = format!("no flood: {} connections are more than a probe may open", self.connections);
                 notes.saw(text.clone());
@@ -77,18 +68,35 @@ enum Cut {
     Never,
 }
 
-/// Sends half a head and then a byte at a time.
-async fn trickle(site: &Site, wait: Duration) -> Result<Cut, Cause> {
+/// The beginning of a request, up to where it is to be trickled.
+fn opening(site: &Site, method: &str, field: &str) -> String {
+    let (authority, user_agent) = (site.target().authority(), site.user_agent());
+    format!("{method} / HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n{field}")
+}
+
+/// Writes down when a trickle ended, or that it did not.
+fn said(notes: &mut Notes, what: &str, patience: Period, cut: Cut) -> String {
+    match cut {
+        Cut::After(time, how) => {
+            let text = format!("a trickled {what} is cut off after {:.1} s ({how})", time.as_secs_f64());
+            notes.saw(text.clone());
+            text
+        }
+        Cut::Never => {
+            let text = format!("a trickled {what} is still waited for after {patience} and {GRACE:?} more");
+            notes.fault(text.clone());
+            text
+        }
+    }
+}
+
+/// Sends the beginning of a request and then a byte at a time.
+async fn trickle(site: &Site, opening: String, wait: Duration) -> Result<Cut, Cause> {
     let stream = site.tls(Protocol::H1).await?;
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let head = format!(
-        "GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nX-Slow: ",
-        site.target().authority(),
-        site.user_agent()
-    );
     let started = site.ticks();
-    if writer.write_all(head.as_bytes()).await.is_err() {
-        return Err(Cause::Unexpected(String::from("the connection ends before half a head is sent")));
+    if writer.write_all(opening.as_bytes()).await.is_err() {
+        return Err(Cause::Unexpected(String::from("the connection ends before half a request is sent")));
     }
     let mut heard = Vec::new();
     let listen = async {
@@ -207,6 +215,9 @@ fn is_open(stream: &TcpStream) -> bool {
         Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
     }
 }
+
+/// A body of which two bytes a second come: less than any promise. A server that answers early and closes is not held.
+const UNENDING: &str = "Content-Type: application/octet-stream\r\nContent-Length: 1000\r\n\r\n";
 
 /// What a server may take on top of its deadline to notice and to close.
 const GRACE: Duration = Duration::from_secs(3);
