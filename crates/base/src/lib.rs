@@ -29,6 +29,7 @@ pub mod quantity;
 mod recorder;
 mod seal;
 mod secret;
+mod shared_rates;
 mod time;
 pub mod verdict;
 
@@ -42,5 +43,6 @@ pub use quantity::{Period, Rate, Size};
 pub use recorder::{RECORD_BYTES_MAX, Recorder, Trail};
 pub use seal::{Purpose, SealError, Sealer};
 pub use secret::Secret;
+pub use shared_rates::{Lone, Nodes, SharedRates, Spend, Spending, Spent};
 pub use time::{Clock, SystemClock, Ticks, Timestamp};
 pub use verdict::{Cause, Verdict};

@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_allowance_grows_with_the_time_it_takes() {
-        let control = RateIp { rate: Rate::per_minute(120), burst: 40 };
+        let control = RateIp { rate: Rate::per_minute(120), burst: 40, ..RateIp::default() };
         assert_eq!(control.allowed(Duration::ZERO), 40 + 4 + 5);
         assert_eq!(control.allowed(Duration::from_secs(5)), 50 + 5 + 5);
     }
