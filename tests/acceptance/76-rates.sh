@@ -97,8 +97,8 @@ knows() { [[ $(standing "$1" 'd["nodes"]') == "$2" ]]; }
 sure() { [[ $(standing "$1" 'd["cause"]') == None ]]; }
 # The verdict on a clause by node a: verdict CLAUSE
 prove() { "$REEVE" prove --config a/reeve.toml --json >proof.json 2>proof.err || true; }
-verdict() { json proof.json "next(r['verdict'] for r in d['clauses'] if r['id'] == '$1')"; }
-seen() { json proof.json "next(r['seen'] for r in d['clauses'] if r['id'] == '$1')"; }
+verdict() { json proof.json "next(r['verdict'] for r in d['clauses'] if r['clause'] == '$1')"; }
+seen() { json proof.json "next(r['seen'] for r in d['clauses'] if r['clause'] == '$1')"; }
 
 say "together"
 within 10 stands a together && within 10 stands b together

@@ -4,7 +4,8 @@
 //! [`Rate`]), [`Diagnostic`] for faults in a text someone wrote, [`Event`] for what happened, [`Verdict`] and
 //! [`Evidence`] for what a probe saw, and the reader of the TOML documents that people hand us ([`document`]).
 //!
-//! Invariants: no I/O beside [`SystemClock`] and [`SystemEntropy`], no knowledge of any control, no async.
+//! Invariants: no I/O beside [`SystemClock`] and [`SystemEntropy`], no knowledge of any control, and nothing
+//! that waits: a seam may return a future, and runs none.
 //!
 //! ```
 //! use reeve_base::{Period, Size};
