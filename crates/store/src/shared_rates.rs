@@ -14,7 +14,7 @@ mod script;
 use std::convert::Infallible;
 use std::io;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -73,6 +73,8 @@ struct Inner {
     nodes: AtomicU32,
     /// Held for an assignment, never across an await.
     trouble: Mutex<Trouble>,
+    /// How often the server was looked at. `Relaxed` is enough: it only tells one name from another.
+    beats: AtomicU64,
 }
 
 /// What is wrong.
@@ -80,10 +82,41 @@ struct Inner {
 struct Trouble {
     /// Why the nodes stand apart.
     apart: Option<String>,
-    /// Why their count is in doubt although they are together, and since when.
-    doubt: Option<(String, Ticks)>,
+    /// When their count was last found to be in doubt although they are together, for each reason.
+    doubts: [Option<Ticks>; Doubt::ALL.len()],
     /// What the server's memory was called when it was first seen.
     memory: Option<String>,
+}
+
+/// Why a common count may not be exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// The server does not know what it knew.
+    Forgotten,
+    /// Something stood under our keys that the nodes did not write.
+    Damaged,
+}
+
+impl Doubt {
+    const ALL: [Self; 2] = [Self::Forgotten, Self::Damaged];
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Forgotten => "the server has lost its memory, and learns again from the nodes what they know",
+            Self::Damaged => "something that the nodes did not write stood under our keys, and was overwritten",
+        }
+    }
+}
+
+impl Trouble {
+    /// What is in doubt at this moment, in a sentence.
+    fn doubts(&self, now: Ticks) -> Option<String> {
+        let recent = |(doubt, since): (Doubt, &Option<Ticks>)| {
+            since.filter(|since| now.since(*since) < DOUBT).map(|_| doubt.text())
+        };
+        let texts: Vec<_> = Doubt::ALL.into_iter().zip(&self.doubts).filter_map(recent).collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
 }
 
 impl CommonRates {
@@ -97,6 +130,7 @@ impl CommonRates {
             link: ArcSwapOption::empty(),
             nodes: AtomicU32::new(1),
             trouble: Mutex::new(Trouble { apart: Some(cause), ..Trouble::default() }),
+            beats: AtomicU64::new(0),
         });
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name(String::from("common-rates")).spawn({
@@ -125,8 +159,7 @@ impl CommonRates {
     pub fn health(&self) -> CommonHealth {
         let now = self.inner.plan.clock.ticks();
         let trouble = self.inner.trouble();
-        let doubt = trouble.doubt.as_ref().filter(|(_, since)| now.since(*since) < DOUBT);
-        let cause = trouble.apart.clone().or_else(|| doubt.map(|(cause, _)| cause.clone()));
+        let cause = trouble.apart.clone().or_else(|| trouble.doubts(now));
         CommonHealth {
             place: self.inner.plan.shown.clone(),
             nodes: self.inner.nodes(),
@@ -186,7 +219,7 @@ impl Inner {
     fn understand(&self, told: &[i64], asked: usize) -> Result<Vec<Spent>, String> {
         let (damaged, counts) = told.split_first().ok_or("an answer without content")?;
         if *damaged > 0 {
-            self.doubt(String::from("something else than a count stood under our keys, and was overwritten"));
+            self.doubt(Doubt::Damaged);
         }
         let spent = |count: &i64| match u64::try_from(*count) {
             Ok(ahead) => Spent::Passed(Duration::from_micros(ahead)),
@@ -223,14 +256,17 @@ impl Inner {
         self.link.store(Some(Arc::new(connection)));
     }
 
-    fn doubt(&self, cause: String) {
-        let place = &self.plan.shown;
-        let now = self.plan.clock.ticks();
+    fn doubt(&self, doubt: Doubt) {
+        let (place, cause, now) = (&self.plan.shown, doubt.text(), self.plan.clock.ticks());
         let mut trouble = self.trouble();
-        if trouble.doubt.as_ref().is_none_or(|(_, since)| now.since(*since) >= DOUBT) {
-            tracing::warn!(place, cause, "what the nodes have counted together is not exact");
+        let places = Doubt::ALL.into_iter().zip(&mut trouble.doubts);
+        for (_, since) in places.filter(|(of, _)| *of == doubt) {
+            // Somebody may damage it again and again, and one line in the log is enough for that.
+            if since.is_none_or(|since| now.since(since) >= DOUBT) {
+                tracing::warn!(place, cause, "what the nodes have counted together is not exact");
+            }
+            *since = Some(now);
         }
-        trouble.doubt = Some((cause, now));
     }
 
     fn trouble(&self) -> std::sync::MutexGuard<'_, Trouble> {

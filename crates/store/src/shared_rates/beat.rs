@@ -8,7 +8,7 @@ use redis::{AsyncConnectionConfig, Script};
 use tokio::time::timeout;
 
 use super::script::BEAT;
-use super::{COUNT_MAX, Inner, said};
+use super::{COUNT_MAX, Doubt, Inner, said};
 
 impl Inner {
     /// Connects, and counts together from then on if the server does all that is needed, in time.
@@ -33,7 +33,8 @@ impl Inner {
         let mut invocation = script.prepare_invoke();
         invocation.key(format!("{namespace}:rates:nodes")).key(format!("{namespace}:rates:memory"));
         let gone = u64::try_from(GONE_AFTER.as_millis()).unwrap_or(u64::MAX);
-        let name = format!("{} {}", self.plan.node, self.plan.clock.now());
+        // One that no memory ever had: the node is drawn at its start.
+        let name = format!("{} {}", self.plan.node, self.beats.fetch_add(1, Ordering::Relaxed));
         invocation.arg(&self.plan.node).arg(gone).arg(name);
         let answered = timeout(COUNT_MAX, invocation.invoke_async::<(u32, String, u32)>(connection)).await;
         let (nodes, memory, damaged) = match answered {
@@ -42,11 +43,11 @@ impl Inner {
         };
         self.nodes.store(nodes.clamp(1, NODES_MAX), Ordering::Relaxed);
         if damaged > 0 {
-            self.doubt(String::from("something else than the nodes stood under our keys, and was overwritten"));
+            self.doubt(Doubt::Damaged);
         }
         let before = self.trouble().memory.replace(memory.clone());
         if before.is_some_and(|before| before != memory) {
-            self.doubt(String::from("the server has lost its memory, and learns again from the nodes what they know"));
+            self.doubt(Doubt::Forgotten);
         }
         Ok(())
     }
