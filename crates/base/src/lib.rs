@@ -4,7 +4,8 @@
 //! [`Rate`]), [`Diagnostic`] for faults in a text someone wrote, [`Event`] for what happened, [`Verdict`] and
 //! [`Evidence`] for what a probe saw, and the reader of the TOML documents that people hand us ([`document`]).
 //!
-//! Invariants: no I/O beside [`SystemClock`] and [`SystemEntropy`], no knowledge of any control, no async.
+//! Invariants: no I/O beside [`SystemClock`] and [`SystemEntropy`], no knowledge of any control, and nothing
+//! that waits: a seam may return a future, and runs none.
 //!
 //! ```
 //! use reeve_base::{Period, Size};
@@ -29,6 +30,7 @@ pub mod quantity;
 mod recorder;
 mod seal;
 mod secret;
+mod shared_rates;
 mod time;
 pub mod verdict;
 
@@ -42,5 +44,6 @@ pub use quantity::{Period, Rate, Size};
 pub use recorder::{RECORD_BYTES_MAX, Recorder, Trail};
 pub use seal::{Purpose, SealError, Sealer};
 pub use secret::Secret;
+pub use shared_rates::{Lone, Nodes, SharedRates, Spend, Spending, Spent};
 pub use time::{Clock, SystemClock, Ticks, Timestamp};
 pub use verdict::{Cause, Verdict};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use reeve_base::{Clock, Entropy, EventIds, Sealer, Timestamp};
+use reeve_base::{Clock, Entropy, EventIds, Sealer, SharedRates, Timestamp};
 use reeve_policy::catalogue::Controls;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -17,7 +17,7 @@ use crate::access_log::AccessLog;
 use crate::ban::Bans;
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
-use crate::rate::Rates;
+use crate::rate::{RateRules, Rates};
 use crate::rules::Rules;
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
@@ -85,6 +85,7 @@ pub struct Reload {
 /// Everything that a reload exchanges, in one piece: no request ever sees half of it.
 pub(crate) struct Live {
     pub(crate) rules: Rules,
+    pub(crate) rates: RateRules,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstream: Arc<UpstreamSettings>,
@@ -112,6 +113,7 @@ impl Live {
         }
         Ok(Self {
             rules: Rules::new(controls)?,
+            rates: RateRules::new(controls, &settings.session)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             dialer: Dialer::new(&settings.upstream, tls::versions(controls))?,
@@ -183,7 +185,7 @@ impl Gateway {
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
-            rates: Rates::new(),
+            rates: Rates::default(),
             connections: Arc::default(),
             challenges,
             events,
@@ -207,6 +209,7 @@ impl Gateway {
         refuse_plain_listener(settings, controls)?;
         require_pins(settings, controls)?;
         Rules::new(controls)?;
+        RateRules::new(controls, &settings.session)?;
         Dialer::new(&settings.upstream, tls::versions(controls))?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
@@ -259,6 +262,11 @@ impl Gateway {
     #[must_use]
     pub fn outward(&self) -> Outward {
         Outward::new(&self.shared)
+    }
+
+    /// Counts rates together with other nodes from now on. Once in its life.
+    pub fn share_rates(&self, shared: Arc<dyn SharedRates>) {
+        self.shared.rates.share(shared);
     }
 
     /// Takes new settings and controls, all at once. On an error everything stays as it was.

@@ -47,6 +47,7 @@ pub use certificate::{
 };
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
 pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, TrialError};

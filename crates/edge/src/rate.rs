@@ -1,140 +1,202 @@
-//! Rates by address: the generic cell rate algorithm (GCRA, ITU-T I.371) over a table of fixed size.
+//! Limits on rates: of an address (/64 for IPv6), of a signed-in user, of the value of a header; for the whole site and
+//! for routes of it.
 //!
-//! The table is set-associative: an address can stand in one set of eight places, found by a keyed hash. A full set
-//! gives up the place of whoever owes least. So memory is bounded by construction, and an attacker who owns many
-//! addresses can push out those who have used little of their rate, never one who has used it up.
+//! Each is counted with GCRA in a [table] of fixed size that all workers share; values are kept as keyed hashes only,
+//! under a key that is drawn at every start. Where several nodes count together ([`SharedRates`]), a request is first
+//! held to what this node knows, which refuses whoever is over the limit without asking anyone, and then counted there;
+//! while the nodes stand apart, each counts its share.
 
-use std::hash::{BuildHasher, RandomState};
+mod allowance;
+mod rules;
+mod subject;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reeve_base::{Rate, Ticks};
+use http::HeaderMap;
+use reeve_base::{Clock, Nodes, SharedRates, Spend, Spent, Ticks};
 
-/// What each address may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Quota {
-    /// Nanoseconds between two requests at the sustained rate.
-    interval: u64,
-    /// How far ahead of that pace an address may be, in nanoseconds.
-    tolerance: u64,
+use crate::refusal::Refusal;
+
+pub use allowance::Allowance;
+pub(crate) use allowance::whole_seconds;
+pub use rules::Counted;
+pub use rules::RateRules;
+pub use subject::Session;
+
+use rules::{Limit, Which};
+use table::{Key, Pace, Quota, Table};
+
+/// The paces of everybody seen lately: three tables of 3.2 MiB, those for users and keys made when they are first
+/// needed. It outlives a reload.
+#[derive(Default)]
+pub struct Rates {
+    addresses: OnceLock<Table>,
+    headers: OnceLock<Table>,
+    users: OnceLock<Table>,
+    /// Where several nodes count together, if they do.
+    shared: OnceLock<Arc<dyn SharedRates>>,
 }
 
-impl Quota {
-    pub(crate) fn new(rate: Rate, burst: u32) -> Self {
-        let interval = u64::try_from(rate.interval().as_nanos()).unwrap_or(u64::MAX).max(1);
-        Self { interval, tolerance: interval.saturating_mul(u64::from(burst)) }
-    }
-}
-
-/// The pace of every address seen lately. One for all workers, so that a limit is not multiplied by their number.
-pub(crate) struct Rates {
-    sets: Box<[Mutex<Set>]>,
-    hash: RandomState,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Set([Place; PLACES]);
-
-/// An address and the time until which its requests are paid for (the theoretical arrival time of GCRA).
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    address: u128,
-    paid_until: u64,
+/// Of one request, what a limit on rates may need.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "whoever counts a request has all of it")]
+pub struct Asked<'a> {
+    /// Its header fields.
+    pub headers: &'a HeaderMap,
+    /// Its path, as it came.
+    pub path: &'a str,
+    /// Where it came from.
+    pub address: IpAddr,
 }
 
 impl Rates {
-    pub(crate) fn new() -> Self {
-        Self { sets: (0..SETS).map(|_| Mutex::default()).collect(), hash: RandomState::new() }
+    /// Counts together with other nodes from now on. There is one such place in the life of a gateway.
+    pub(crate) fn share(&self, shared: Arc<dyn SharedRates>) {
+        let _ = self.shared.set(shared);
     }
 
-    /// Counts one request of `address`. `Err` is how long until the next one would pass.
-    pub(crate) fn count(&self, address: IpAddr, quota: Quota, now: Ticks) -> Result<(), Duration> {
-        let key = key(address);
-        let hash = usize::try_from(self.hash.hash_one(key) % SETS as u64).unwrap_or_default();
-        // INVARIANT: the hash is below the number of sets, and no set is without places. Were it otherwise: deny.
-        let Some(set) = self.sets.get(hash) else { return Err(Duration::from_secs(1)) };
-        // A panic cannot leave a set half written: each update is one store.
-        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = set.place(key) else { return Err(Duration::from_secs(1)) };
-        // Places begin at zero, before any time that can be asked about.
-        let paid_until = place.paid_until.max(now.0);
-        let ahead = paid_until - now.0;
-        if ahead > quota.tolerance {
-            return Err(Duration::from_nanos(ahead - quota.tolerance));
+    /// Where a request is to be counted beside this process, if anywhere, now.
+    pub(crate) fn together(&self) -> Option<&Arc<dyn SharedRates>> {
+        self.shared.get().filter(|shared| shared.nodes() == Nodes::Together)
+    }
+
+    /// Counts a request against every limit that holds for it, in this process.
+    ///
+    /// # Errors
+    /// When one of them refuses it. Those before have counted it, that one and those after have not.
+    pub fn count(
+        &self,
+        rules: &RateRules,
+        asked: Asked<'_>,
+        now: Ticks,
+        allowance: &Cell<Allowance>,
+    ) -> Result<(), Refusal> {
+        let nodes = self.shared.get().map_or(1, |shared| match shared.nodes() {
+            Nodes::Together => 1,
+            Nodes::Apart { nodes } => nodes.get(),
+        });
+        let mut left = allowance.get();
+        let outcome = rules.claims(asked.headers, asked.path, asked.address, |claim| {
+            let quota = if nodes == 1 { claim.limit.quota } else { claim.limit.quota.share(nodes) };
+            let table = self.table(claim.which.counted);
+            let pace = table.count(table.key(claim.limit.id, claim.subject), quota, now);
+            left.note(claim.which, quota, pace);
+            judge(claim.which.counted, quota, pace)
+        });
+        allowance.set(left);
+        outcome
+    }
+
+    /// Counts a request against every limit that holds for it, together with other nodes. Whoever is over a limit as
+    /// this node knows is refused without asking; where nobody answers, this node counts its share.
+    ///
+    /// # Errors
+    /// As [`Rates::count`].
+    pub(crate) async fn count_together(
+        &self,
+        shared: &dyn SharedRates,
+        rules: &RateRules,
+        asked: Asked<'_>,
+        clock: &dyn Clock,
+        allowance: &Cell<Allowance>,
+    ) -> Result<(), Refusal> {
+        let wanted = self.wanted(rules, asked, clock.ticks(), allowance)?;
+        if wanted.is_empty() {
+            return Ok(());
         }
-        *place = Place { address: key, paid_until: paid_until.saturating_add(quota.interval) };
-        Ok(())
+        let spends: Vec<_> = wanted.iter().map(Wanted::spend).collect();
+        let Ok(spent) = shared.spend(&spends).await else {
+            return self.count(rules, asked, clock.ticks(), allowance);
+        };
+        let (now, mut left) = (clock.ticks(), allowance.get());
+        let mut outcome = Ok(());
+        for (wanted, spent) in wanted.iter().zip(spent) {
+            let pace = match spent {
+                Spent::Passed(ahead) => Pace::Passes(nanoseconds(ahead)),
+                Spent::Refused(ahead) => Pace::Refused(nanoseconds(ahead)),
+            };
+            self.table(wanted.which.counted).learn(wanted.key, pace.ahead(), now);
+            left.note(wanted.which, wanted.limit.quota, pace);
+            outcome = outcome.and(judge(wanted.which.counted, wanted.limit.quota, pace));
+        }
+        allowance.set(left);
+        outcome
+    }
+
+    /// What is to be counted elsewhere, unless this node knows already that it is too much.
+    fn wanted<'r>(
+        &self,
+        rules: &'r RateRules,
+        asked: Asked<'_>,
+        now: Ticks,
+        allowance: &Cell<Allowance>,
+    ) -> Result<Vec<Wanted<'r>>, Refusal> {
+        let mut wanted = Vec::new();
+        rules.claims(asked.headers, asked.path, asked.address, |claim| {
+            let (which, limit) = (claim.which, claim.limit);
+            let table = self.table(which.counted);
+            let key = table.key(limit.id, claim.subject);
+            let pace = table.look(key, limit.quota, now);
+            if let Pace::Refused(_) = pace {
+                let mut left = allowance.get();
+                left.note(which, limit.quota, pace);
+                allowance.set(left);
+            }
+            judge(which.counted, limit.quota, pace)?;
+            wanted.push(Wanted { which, limit, key, subject: claim.subject.to_owned(), ahead: pace.ahead() });
+            Ok(())
+        })?;
+        Ok(wanted)
+    }
+
+    fn table(&self, counted: Counted) -> &Table {
+        let table = match counted {
+            Counted::Address => &self.addresses,
+            Counted::Header => &self.headers,
+            Counted::User => &self.users,
+        };
+        table.get_or_init(Table::new)
     }
 }
 
-impl Set {
-    /// The place of `key`: its own, or that of whoever owes least.
-    fn place(&mut self, key: u128) -> Option<&mut Place> {
-        let debt = |place: &Place| if place.address == key { 0 } else { place.paid_until.max(1) };
-        let place = self.0.iter_mut().min_by_key(|place| debt(place))?;
-        if place.address != key {
-            *place = Place { address: key, paid_until: 0 };
+/// One request under one limit, to be counted elsewhere.
+struct Wanted<'r> {
+    which: Which,
+    limit: &'r Limit,
+    key: Key,
+    subject: Vec<u8>,
+    ahead: u64,
+}
+
+impl Wanted<'_> {
+    fn spend(&self) -> Spend<'_> {
+        Spend {
+            limit: &self.limit.name,
+            subject: &self.subject,
+            interval: self.limit.quota.interval(),
+            tolerance: self.limit.quota.tolerance(),
+            ahead: Duration::from_nanos(self.ahead),
         }
-        Some(place)
     }
 }
 
-/// IPv6 users own at least a /64 and can leave it at will, so that is what counts as one address (RFC 6177).
-fn key(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),
+fn judge(counted: Counted, quota: Quota, pace: Pace) -> Result<(), Refusal> {
+    match pace {
+        Pace::Passes(_) => Ok(()),
+        Pace::Refused(ahead) => {
+            let over = ahead.saturating_sub(nanoseconds(quota.tolerance()));
+            // At least something: of a clock that is not this machine's, both may come out the same.
+            Err(Refusal::Rate { counted, retry_after: Duration::from_nanos(over.max(1)) })
+        }
     }
 }
 
-const PLACES: usize = 8;
-
-/// 8,192 sets of 8 places of 32 bytes: 65,536 addresses in 2 MiB and a little.
-const SETS: usize = 8_192;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([192, 0, 2, last])
-    }
-
-    #[test]
-    fn the_burst_passes_and_then_the_pace_holds() {
-        let (rates, quota) = (Rates::new(), Quota::new(Rate::per_minute(60), 5));
-        let now = Ticks(1_000 * SECOND);
-        for _ in 0..6 {
-            assert_eq!(rates.count(address(1), quota, now), Ok(()), "one, and five of burst");
-        }
-        assert_eq!(rates.count(address(1), quota, now), Err(Duration::from_secs(1)));
-        assert_eq!(rates.count(address(1), quota, Ticks(now.0 + SECOND - 1)), Err(Duration::from_nanos(1)));
-        assert_eq!(rates.count(address(1), quota, Ticks(now.0 + SECOND)), Ok(()));
-    }
-
-    #[test]
-    fn addresses_do_not_pay_for_each_other_but_a_64_is_one() {
-        let (rates, quota) = (Rates::new(), Quota::new(Rate::per_minute(60), 1));
-        let now = Ticks(SECOND);
-        let (near, same, other) = ("2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1");
-        for _ in 0..2 {
-            assert!(rates.count(near.parse().unwrap(), quota, now).is_ok());
-        }
-        assert!(rates.count(same.parse().unwrap(), quota, now).is_err());
-        assert!(rates.count(other.parse().unwrap(), quota, now).is_ok());
-    }
-
-    #[test]
-    fn a_flood_of_addresses_never_frees_one_that_used_up_its_rate() {
-        let (rates, quota) = (Rates::new(), Quota::new(Rate::per_minute(1), 10));
-        let now = Ticks(SECOND);
-        while rates.count(address(1), quota, now).is_ok() {}
-        for number in 0..200_000_u32 {
-            let _ = rates.count(IpAddr::from(number.to_be_bytes()), quota, now);
-        }
-        assert!(rates.count(address(1), quota, now).is_err());
-    }
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

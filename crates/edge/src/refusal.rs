@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::rate::{Counted, whole_seconds};
+
 /// A request that a control, or a fault on the way, keeps from the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -36,8 +38,10 @@ pub enum Refusal {
     Method,
     /// The path is one that is never served.
     HiddenPath,
-    /// The address has used up its rate.
+    /// The address, the user or the key has used up its rate.
     Rate {
+        /// Whose requests were counted.
+        counted: Counted,
         /// When it may try again.
         retry_after: Duration,
     },
@@ -89,7 +93,7 @@ impl Refusal {
             Self::HeadTooSlow | Self::BodyTooSlow | Self::ReaderTooSlow | Self::Flood(_) => "edge.slow_and_flood",
             Self::Method => "input.methods",
             Self::HiddenPath => "error.no_debug",
-            Self::Rate { .. } => "rate.ip",
+            Self::Rate { counted, .. } => counted.control(),
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
             Self::ClientGone(_) => "client",
@@ -156,11 +160,6 @@ impl Refusal {
     }
 }
 
-/// Rounded up: a client that waits exactly so long passes.
-pub(crate) fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -178,7 +177,9 @@ impl fmt::Display for Refusal {
             Self::ClientGone(cause) => write!(f, "client broke off: {cause}"),
             Self::Method => f.write_str("method is not served"),
             Self::HiddenPath => f.write_str("path is never served"),
-            Self::Rate { retry_after } => write!(f, "rate used up, next request in {} s", whole_seconds(*retry_after)),
+            Self::Rate { retry_after, .. } => {
+                write!(f, "rate used up, next request in {} s", whole_seconds(*retry_after))
+            }
             Self::UpstreamDown(cause) => write!(f, "upstream unreachable: {cause}"),
             Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),

@@ -9,11 +9,10 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
-use reeve_base::{DecisionId, Ticks};
+use reeve_base::DecisionId;
 
 use crate::guard::Heads;
 use crate::head::{DISGUISED, Strictness, is_in_disguise};
-use crate::rate::Rates;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 use crate::taking::Taking;
@@ -105,11 +104,9 @@ impl Parsed {
         &self.authority
     }
 
-    /// Counts the request against its address's rate and finds out on whose behalf it comes.
-    pub(crate) fn admit(self, client: &Client, rules: &Rules, rates: &Rates, now: Ticks) -> Result<Admitted, Refusal> {
-        if let Some(quota) = rules.quota {
-            rates.count(client.address, quota, now).map_err(|retry_after| Refusal::Rate { retry_after })?;
-        }
+    /// Finds out on whose behalf the request comes, once `count` has counted it against every rate.
+    pub(crate) fn admit(self, count: impl FnOnce(&Parts) -> Result<(), Refusal>) -> Result<Admitted, Refusal> {
+        count(&self.parts)?;
         Ok(Admitted { request: self, subject: Subject::Anonymous })
     }
 }

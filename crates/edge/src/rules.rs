@@ -17,7 +17,6 @@ use reeve_policy::catalogue::{
 use crate::guard::GuardLimits;
 use crate::head::{HeadLimits, Strictness};
 use crate::pace::PaceLimits;
-use crate::rate::Quota;
 use crate::renewal::Share;
 
 /// What every request and answer is held to. Immutable: a reload makes a new one.
@@ -25,7 +24,6 @@ use crate::renewal::Share;
 pub(crate) struct Rules {
     pub(crate) guard: GuardLimits,
     pub(crate) body_bytes_max: u64,
-    pub(crate) quota: Option<Quota>,
     pub(crate) methods: Option<Methods>,
     pub(crate) hidden_paths: Vec<String>,
     pub(crate) security_txt: Option<SecurityTxt>,
@@ -96,7 +94,6 @@ impl Rules {
                 }),
             },
             body_bytes_max: size.map_or(u64::MAX, |size| size.body.bytes()),
-            quota: controls.rate_ip.as_ref().map(|limit| Quota::new(limit.rate, limit.burst)),
             methods: methods(controls)?,
             hidden_paths: controls
                 .error_no_debug

@@ -1,6 +1,7 @@
 //! One connection from its first byte to its last, and one request from its stages to its answer.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -30,7 +31,8 @@ use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::{Guard, Heads};
 use crate::page::{page, prefers_json};
-use crate::refusal::{Refusal, whole_seconds};
+use crate::rate::{Allowance, Asked, whole_seconds};
+use crate::refusal::Refusal;
 use crate::request::{Allowed, Client, Parsed, Transport};
 use crate::rules::Plain;
 use crate::taking::Taking;
@@ -217,6 +219,8 @@ struct Record {
     id: EventId,
     method: Method,
     target: Option<PathAndQuery>,
+    /// How it stands with the limits on rates, once they have counted it.
+    allowance: Cell<Allowance>,
 }
 
 impl Record {
@@ -273,8 +277,8 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
     let finding = client.heads.take();
     let open = client.heads.open();
     let live = worker.shared.live.load_full();
-    let record =
-        Record { started, time, id, method: request.method().clone(), target: request.uri().path_and_query().cloned() };
+    let (method, target) = (request.method().clone(), request.uri().path_and_query().cloned());
+    let record = Record { started, time, id, method, target, allowance: Cell::default() };
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
 
     let outcome = match finding {
@@ -284,7 +288,11 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
         }
         Some(Ok(_)) | None => {
             let mut unanswered = Unanswered { worker, client, record: &record, answered: false };
-            let outcome = caught(pin!(stages(worker, client, &live, id, request))).await;
+            let outcome = match worker.shared.rates.together() {
+                None => caught(pin!(stages(worker, client, &live, &record, request))).await,
+                // Boxed: while nobody counts together, it costs a request nothing, not even the room.
+                Some(_) => caught(pin!(Box::pin(stages_together(worker, client, &live, &record, request)))).await,
+            };
             unanswered.answered = true;
             outcome
         }
@@ -317,13 +325,42 @@ async fn stages(
     worker: &Rc<Worker>,
     client: &Client,
     live: &Live,
-    id: EventId,
+    record: &Record,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    match judge(worker, client, live, id, request)? {
+    match judge(worker, client, live, record, Rate::ToCount, request)? {
         Judged::Answered(response) => Ok(response),
         Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await,
     }
+}
+
+/// The same where several nodes count rates together: that is waited for, and comes first.
+async fn stages_together(
+    worker: &Rc<Worker>,
+    client: &Client,
+    live: &Live,
+    record: &Record,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Refusal> {
+    let asked = Asked { headers: request.headers(), path: request.uri().path(), address: client.address };
+    if let Some(shared) = worker.shared.rates.together()
+        && !worker.shared.tools.bans.refuses(client.address)
+    {
+        let (rates, clock) = (&worker.shared.rates, &*worker.shared.tools.clock);
+        rates.count_together(&**shared, &live.rates, asked, clock, &record.allowance).await?;
+        return match judge(worker, client, live, record, Rate::Counted, request)? {
+            Judged::Answered(response) => Ok(response),
+            Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await,
+        };
+    }
+    stages(worker, client, live, record, request).await
+}
+
+/// Whether the rates have counted a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rate {
+    ToCount,
+    Counted,
 }
 
 /// What came of the stages that wait for nothing.
@@ -339,7 +376,8 @@ fn judge(
     worker: &Worker,
     client: &Client,
     live: &Live,
-    id: EventId,
+    record: &Record,
+    rate: Rate,
     request: Request<Incoming>,
 ) -> Result<Judged, Refusal> {
     if worker.shared.tools.bans.turns_away(client.address) {
@@ -351,7 +389,13 @@ fn judge(
         return Err(Refusal::Unrecorded);
     }
     let parsed = Parsed::read(request, &live.rules)?;
-    let admitted = parsed.admit(client, &live.rules, &worker.shared.rates, worker.ticks())?;
+    let admitted = parsed.admit(|parts| {
+        if rate == Rate::Counted {
+            return Ok(());
+        }
+        let asked = Asked { headers: &parts.headers, path: parts.uri.path(), address: client.address };
+        worker.shared.rates.count(&live.rates, asked, worker.ticks(), &record.allowance)
+    })?;
     // Before the redirect: it is over plain HTTP that an authority looks (RFC 8555 section 8.3).
     if let Some(response) = proof_of_name(worker, admitted.request()) {
         return Ok(Judged::Answered(response));
@@ -362,7 +406,7 @@ fn judge(
     if let Some(response) = own_answer(worker, live, admitted.request()) {
         return Ok(Judged::Answered(response));
     }
-    admitted.decide(&live.rules, DecisionId(id)).map(Judged::Allowed)
+    admitted.decide(&live.rules, DecisionId(record.id)).map(Judged::Allowed)
 }
 
 /// Turns a panic inside a stage into a refusal. The stages come pinned: a future that is handed over by value stands
@@ -417,7 +461,7 @@ fn own_answer(worker: &Worker, live: &Live, request: &Parsed) -> Option<Response
 fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) -> Response<AnswerBody> {
     let mut response = page(refusal.status(), id, json);
     let headers = response.headers_mut();
-    if let Refusal::Rate { retry_after } = refusal {
+    if let Refusal::Rate { retry_after, .. } = refusal {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after)));
     }
     if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {
@@ -440,6 +484,7 @@ fn finish(
     open: crate::guard::OpenRequest,
 ) -> Response<AnswerBody> {
     live.rules.answers.dress(response.headers_mut(), client.transport);
+    record.allowance.get().announce(&live.rates, response.headers_mut());
     response.body_mut().keep_open(open, client.taking.as_ref().map(Taking::share));
     worker.shared.tools.bans.notice(
         client.address,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::certificate::{Certificate, Sites};
+use crate::rate::Session;
 use crate::upstream::KeyPin;
 
 /// The settings of a gateway, checked by whoever read them.
@@ -22,6 +23,8 @@ pub struct Settings {
     pub sites: Sites,
     /// The application behind it.
     pub upstream: UpstreamSettings,
+    /// What identifies a signed-in user, for the limit on their rate.
+    pub session: Session,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.

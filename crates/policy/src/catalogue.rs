@@ -12,6 +12,7 @@ mod edge;
 mod ledger;
 mod planned;
 mod prove;
+mod rate;
 mod value;
 
 pub use ban::*;
@@ -19,6 +20,7 @@ pub use edge::*;
 pub use ledger::*;
 pub use planned::{PLANNED, Planned, planned};
 pub use prove::*;
+pub use rate::*;
 pub use spec::{Difference, Facts, Parameter};
 
 use spec::Spec;
@@ -118,6 +120,8 @@ controls! {
     hdr_frame: HdrFrame,
     hdr_set: HdrSet,
     rate_ip: RateIp,
+    rate_user: RateUser,
+    rate_header: RateHeader,
     input_size: InputSize,
     input_methods: InputMethods,
     error_page: ErrorPage,
@@ -211,11 +215,11 @@ mod tests {
     fn demanding_twice_takes_the_stricter_value_of_each_parameter() {
         let mut controls = Controls::default();
         let rate =
-            |per_minute, burst| Control::RateIp(RateIp { rate: reeve_base::Rate::per_minute(per_minute), burst });
-        controls.demand(&rate(60, 100));
-        controls.demand(&rate(600, 10));
-        assert_eq!(controls.rate_ip, Some(RateIp { rate: reeve_base::Rate::per_minute(60), burst: 10 }));
-        controls.release(&rate(1, 1));
+            |per_minute, burst| RateIp { rate: reeve_base::Rate::per_minute(per_minute), burst, ..RateIp::default() };
+        controls.demand(&Control::RateIp(rate(60, 100)));
+        controls.demand(&Control::RateIp(rate(600, 10)));
+        assert_eq!(controls.rate_ip, Some(rate(60, 10)));
+        controls.release(&Control::RateIp(rate(1, 1)));
         assert_eq!(controls.rate_ip, None);
     }
 

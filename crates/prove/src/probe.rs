@@ -111,6 +111,8 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::HdrFrame(control) => Way::Probe(control),
         Control::HdrSet(control) => Way::Probe(control),
         Control::RateIp(control) => Way::Probe(control),
+        Control::RateUser(control) => Way::Probe(control),
+        Control::RateHeader(control) => Way::Probe(control),
         Control::InputSize(control) => Way::Probe(control),
         Control::InputMethods(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),

@@ -64,7 +64,7 @@ impl Deployment {
                     warnings.push(found);
                 }
                 let mut deployment = Self { loaded, policy, warnings };
-                if let Some(fault) = deployment.unwatched() {
+                for fault in [deployment.unwatched(), deployment.nobody()].into_iter().flatten() {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 Ok(deployment)
@@ -111,6 +111,9 @@ impl Deployment {
         let gateway =
             Gateway::start(settings, &Controls::of(&self.policy), tools).map_err(|error| self.explain(error))?;
         keeping.attend(&gateway);
+        if let Some(shared) = keeping.shared_rates() {
+            gateway.share_rates(shared);
+        }
         Ok((gateway, writer))
     }
 
@@ -158,6 +161,15 @@ impl Deployment {
         let message = "the policy promises `ban.ssh`, and no log of an SSH server is watched";
         let help = "add `[[watch]]` with `kind = \"sshd\"` and `file = \"/var/log/auth.log\"`";
         (promised && !watched).then(|| Diagnostic::warning("settings::unwatched", message).help(help))
+    }
+
+    /// A promise about users that nothing tells apart.
+    fn nobody(&self) -> Option<Diagnostic> {
+        let promised = Controls::of(&self.policy).rate_user.is_some();
+        let message = "the policy promises `rate.user`, and nothing says what identifies a signed-in user";
+        let help = "add `[session]` with `cookie = \"NAME\"`, the cookie that the application keeps its session in";
+        let nobody = promised && !self.loaded.settings.session.is_known();
+        nobody.then(|| Diagnostic::warning("settings::no-session", message).help(help))
     }
 
     /// Starts what copies bans into the kernel, where the settings ask for it.
@@ -439,6 +451,7 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             idle: upstream.idle.duration(),
             idle_connections_max: usize::try_from(upstream.connections).unwrap_or(usize::MAX),
         },
+        session: settings.session.clone(),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),

@@ -8,6 +8,7 @@ mod certificates;
 mod desk;
 mod open;
 mod purge;
+mod rates;
 mod recorder;
 mod system;
 mod verdict;
@@ -25,7 +26,7 @@ use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Recorder, Sealer};
 use reeve_edge::Bans;
 use reeve_ledger::{Class, Entry, Ledger};
 use reeve_policy::catalogue::{Controls, LogRetention, OnFailure};
-use reeve_store::Store;
+use reeve_store::{CommonRates, Store};
 use reeve_vault::Vault;
 use serde_json::Value;
 
@@ -151,6 +152,8 @@ pub(crate) struct Keeping {
     requests: Arc<Requests>,
     weakening: Weakening,
     care: Care,
+    /// Where rates are counted together with other nodes, if anywhere.
+    rates: Option<CommonRates>,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
 }
@@ -212,6 +215,7 @@ impl Keeping {
         let requests = Arc::new(Requests::new(Arc::clone(&ledger), weakening.requests, on_failure));
         let bans = Arc::new(Bans::new(Arc::clone(&clock)));
         let care = Care::new(entropy);
+        let rates = store.counters().rates().context("cannot count rates together with other nodes")?;
         Ok(Self {
             kept,
             vault,
@@ -228,6 +232,7 @@ impl Keeping {
             requests,
             weakening,
             care,
+            rates,
             sandbox: Value::Null,
         })
     }
@@ -374,8 +379,8 @@ impl Keeping {
         let Ok(keeping) = Arc::try_unwrap(self) else { return Ok(()) };
         keeping.stop_watching().await;
         keeping.tell_bans().await;
-        let Self { ledger, store, requests, care, .. } = keeping;
-        drop((requests, care));
+        let Self { ledger, store, requests, care, rates, .. } = keeping;
+        drop((requests, care, rates));
         store.close().await;
         let Ok(ledger) = Arc::try_unwrap(ledger) else { return Ok(()) };
         tokio::task::spawn_blocking(move || ledger.close()).await?.context("the ledger did not end well")

@@ -12,6 +12,7 @@ mod ban;
 mod keeping;
 mod read;
 mod sense;
+mod session;
 mod tls;
 mod upstream;
 mod watch;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use reeve_base::document::{self, FromValue, Mismatch, Value};
 use reeve_base::{Diagnostic, Period, Source, Span, limit};
-use reeve_edge::KeyPin;
+use reeve_edge::{KeyPin, Session};
 
 use crate::diagnostics::{self, Refused};
 use crate::input;
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     /// Who is never banned, and where else bans hold.
     pub(crate) ban: BanSettings,
+    /// What identifies a signed-in user.
+    pub(crate) session: Session,
     /// Which logs of other programs are watched.
     pub(crate) watch: Vec<WatchSettings>,
     /// Where the access log goes.

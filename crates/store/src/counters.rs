@@ -7,6 +7,7 @@
 mod memory;
 mod redis;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_base::{Secret, Ticks};
@@ -14,6 +15,7 @@ use reeve_base::{Secret, Ticks};
 use crate::link::hexadecimal;
 use crate::names::Names;
 use crate::settings::CounterPlace;
+use crate::shared_rates::CommonRates;
 use crate::store::Tools;
 
 use memory::Memory;
@@ -96,6 +98,19 @@ impl Counters {
             Place::Memory(memory) => Ok(memory.read(&key, self.ticks())),
             Place::Redis(redis) => redis.read(&hexadecimal(&key)).await,
         }
+    }
+
+    /// Counts limits on rates where these counters are, together with every other process that does; none if that is
+    /// in this process alone. It has a thread of its own, which ends with it.
+    ///
+    /// # Errors
+    /// When the system gives no randomness or no thread. That the server is not there is none: see [`CommonRates`].
+    pub fn rates(&self) -> std::io::Result<Option<CommonRates>> {
+        let Place::Redis(redis) = &self.place else { return Ok(None) };
+        let mut chance = [0; 16];
+        self.tools.entropy.fill(&mut chance).map_err(std::io::Error::other)?;
+        let plan = redis.rates(self.names.clone(), Arc::clone(&self.tools.clock), hexadecimal(&chance));
+        CommonRates::start(plan).map(Some)
     }
 
     fn ticks(&self) -> Ticks {

@@ -50,6 +50,10 @@ impl Names {
         self.hash(Purpose::StoreRecord, &[b"counter", name.as_bytes()], of.as_bytes())
     }
 
+    pub(crate) fn rate(&self, limit: &str, subject: &[u8]) -> Digest {
+        self.hash(Purpose::StoreRecord, &[b"rate", limit.as_bytes()], subject)
+    }
+
     pub(crate) fn object(&self, tenant: &Digest, name: &str) -> Digest {
         self.hash(Purpose::StoreObject, &[b"object", tenant], name.as_bytes())
     }

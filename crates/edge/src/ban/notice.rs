@@ -72,7 +72,7 @@ impl Weights {
 
     fn of_answer(&self, seen: Seen<'_>) -> Option<(u16, &'static str)> {
         Some(match (seen.refusal, seen.status) {
-            (Some(Refusal::Rate { .. }), _) => (self.pace, "a refusal by `rate.ip`"),
+            (Some(Refusal::Rate { .. }), _) => (self.pace, "a refusal by a limit on rates"),
             (Some(Refusal::HeadTooSlow | Refusal::BodyTooSlow), _) => (self.pace, "a slow request"),
             (Some(Refusal::UpstreamError(_)) | None, status) => match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (self.sign_in, "a failed sign-in"),
@@ -102,6 +102,7 @@ mod tests {
     use reeve_policy::catalogue::{BanAuto, BanHttp, Control, Controls};
 
     use super::*;
+    use crate::rate::Counted;
 
     fn weights(name: &str) -> Weights {
         let mut controls = Controls::default();
@@ -130,7 +131,7 @@ mod tests {
         check("/account", 403, Some(&Refusal::UpstreamError(StatusCode::FORBIDDEN)), 0, standard.sign_in);
         check("/x", 400, Some(&Refusal::Malformed("x")), 0, standard.refusal);
         check("/x", 405, Some(&Refusal::Method), 0, standard.refusal);
-        check("/x", 429, Some(&Refusal::Rate { retry_after: Duration::ZERO }), 0, 1);
+        check("/x", 429, Some(&Refusal::Rate { counted: Counted::Address, retry_after: Duration::ZERO }), 0, 1);
         check("/x", 400, None, 0, 0);
     }
 

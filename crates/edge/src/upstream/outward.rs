@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use super::connect::ConnectError;
 use crate::gateway::Shared;
+use crate::rate::Session;
 use crate::settings::{UpstreamScheme, UpstreamSettings};
 
 /// How a gateway that runs reaches its application.
@@ -65,6 +66,12 @@ impl Outward {
             pins: pins.iter().map(ToString::to_string).collect(),
             shows_certificate: client.is_some(),
         })
+    }
+
+    /// What the application knows a user by; none if the gateway has stopped.
+    #[must_use]
+    pub fn session(&self) -> Option<Session> {
+        Some(self.shared.upgrade()?.live.load().rates.session.clone())
     }
 
     /// Shakes hands with a server on this machine as if it were the application, and ends the connection: what a probe

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Session, Settings, Sites, Tools, UpstreamScheme,
+    UpstreamSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -91,6 +92,7 @@ impl House {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream,
+            session: Session { cookie: Some(String::from("session")), bearer: true },
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),

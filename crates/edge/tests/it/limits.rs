@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_base::{Clock, Period, Rate, SystemClock};
-use reeve_policy::catalogue::{Control, EdgeSlowAndFlood, RateIp};
+use reeve_policy::catalogue::{Control, EdgeSlowAndFlood, RateIp, RateUser, RouteRate, UrlPath};
 
 use crate::application::{After, Application};
+use crate::client::Client;
 use crate::house::{House, upstream, with_control};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -92,7 +93,7 @@ fn methods_that_are_not_served_are_named_with_those_that_are() {
 #[test]
 fn past_its_rate_an_address_is_told_when_to_come_back() {
     let application = Application::answering(OK);
-    let rate = Control::RateIp(RateIp { rate: Rate::per_minute(60), burst: 4 });
+    let rate = Control::RateIp(RateIp { rate: Rate::per_minute(60), burst: 4, ..RateIp::default() });
     let house = House::with(upstream(application.address), &with_control(&rate));
     let answers: Vec<_> = (0..6).map(|_| house.get("/")).collect();
     assert!(answers[..5].iter().all(|answer| answer.starts_with("HTTP/1.1 200 ")), "{answers:?}");
@@ -131,4 +132,35 @@ fn one_address_holds_no_more_connections_than_it_may() {
     assert_eq!(house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), "", "closed without a word");
     held[0].send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     held[0].read_until("ok");
+}
+
+#[test]
+fn a_user_is_limited_from_several_addresses_and_told_how_much_is_left() {
+    let application = Application::answering(OK);
+    let route = RouteRate { path: UrlPath::from("/login"), rate: Rate::per_minute(1), burst: 1 };
+    let user = Control::RateUser(RateUser { rate: Rate::per_minute(60), burst: 3, routes: vec![route] });
+    let house = House::with(upstream(application.address), &with_control(&user));
+    let authority = house.folder.path().join("ca.pem");
+    let ask = |from: [u8; 4], session: &str, path: &str| {
+        let mut client = Client::connect_from(from.into(), house.https(), &authority);
+        client.send(&format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: a=b; session={session}\r\nConnection: close\r\n\r\n"
+        ));
+        client.read_to_end()
+    };
+    let answers: Vec<_> = (1..=5).map(|last| ask([127, 0, 0, last], "ada", "/")).collect();
+    assert!(answers[..4].iter().all(|answer| answer.starts_with("HTTP/1.1 200 ")), "{answers:?}");
+    assert!(answers[0].contains("ratelimit-policy: \"user\";q=4;w=4\r\n"), "{}", answers[0]);
+    assert!(answers[0].contains("ratelimit: \"user\";r=3;t=1\r\n"), "{}", answers[0]);
+    assert!(answers[4].starts_with("HTTP/1.1 429 "), "{answers:?}");
+    assert!(answers[4].contains("ratelimit: \"user\";r=0;t=4\r\n"), "{}", answers[4]);
+    assert!(answers[4].contains("retry-after: 1\r\n"), "{}", answers[4]);
+    assert!(ask([127, 0, 0, 5], "bob", "/").starts_with("HTTP/1.1 200 "));
+    for expected in ["200", "200", "429"] {
+        assert!(ask([127, 0, 0, 6], "eve", "/x/../login/").starts_with(&format!("HTTP/1.1 {expected} ")));
+    }
+    let events = house.close();
+    let refused = events.iter().filter(|event| event["control"] == "rate.user").count();
+    assert_eq!(refused, 2, "{events:?}");
+    assert!(!format!("{events:?}").contains("ada"), "a session stands in no log");
 }

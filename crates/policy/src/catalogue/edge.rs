@@ -2,6 +2,7 @@
 
 use reeve_base::{Period, Rate, Size};
 
+use super::rate::{RouteRate, tighter};
 use super::value::{
     Cipher, Framing, HeaderText, Method, OriginPolicy, PlainHttp, PortRange, Replaced, TlsVersion, UrlPath, equal,
     fewer, higher, lower, more,
@@ -146,13 +147,15 @@ control! {
 control! {
     /// Each address gets so many requests; the rest is told to come back later.
     RateIp = "rate.ip";
-    enforced "the gateway counts by address (/64 for IPv6) with GCRA and answers 429 with Retry-After";
-    proved "sends a burst past the limit from an address of its own and expects 429 with Retry-After; another address must still be served";
+    enforced "the gateway counts by address (/64 for IPv6) with GCRA, for the whole site and for each route, and answers 429 with Retry-After";
+    proved "sends a burst past each limit from an address of its own and expects 429 with Retry-After; another address must still be served";
     serves ["OWASP ASVS 5.0 2.4.1", "NIST SP 800-53r5 SC-5", "OWASP API Security 2023 API4"];
     /// The rate that may be kept up.
     rate: Rate = Rate::per_minute(600), lower, from Rate::per_minute(1), to Rate::per_minute(60_000_000);
     /// How many may come at once on top of it.
     burst: u32 = 100, lower, from 1, to 1_000_000;
+    /// Paths under which a rate of their own holds as well.
+    routes: Vec<RouteRate> = Vec::new(), tighter;
 }
 
 control! {

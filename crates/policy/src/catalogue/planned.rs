@@ -223,8 +223,6 @@ pub const PLANNED: &[Planned] = &[
     plan("identity", "pw.lower"),
     plan("identity", "pw.special"),
     plan("identity", "pw.upper"),
-    plan("edge", "rate.header"),
-    plan("edge", "rate.user"),
     plan("access", "rbac.default_deny"),
     plan("access", "rbac.erase_owner_only"),
     plan("access", "rbac.matrix"),

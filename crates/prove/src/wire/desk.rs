@@ -42,6 +42,39 @@ pub(crate) struct Status {
     pub(crate) certificates: Vec<CertificateStatus>,
     /// How it reaches its application; none if no gateway runs.
     pub(crate) upstream: Option<UpstreamStatus>,
+    /// What its limits on rates stand on; none if no gateway runs.
+    pub(crate) rates: Option<RatesStatus>,
+}
+
+/// What the deployment says of its limits on rates.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct RatesStatus {
+    /// What identifies a signed-in user.
+    pub(crate) session: SessionStatus,
+    /// Where several nodes count together, if they do.
+    pub(crate) shared: Option<SharedStatus>,
+}
+
+/// What identifies a signed-in user.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct SessionStatus {
+    /// The name of a cookie.
+    pub(crate) cookie: Option<String>,
+    /// Whether a bearer token does.
+    pub(crate) bearer: bool,
+}
+
+/// Where several nodes count together.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SharedStatus {
+    /// The server.
+    pub(crate) place: String,
+    /// `together` or `apart`.
+    pub(crate) state: String,
+    /// How many nodes there are, as far as this one knows.
+    pub(crate) nodes: u32,
+    /// Why what they count is not exact now; none if it is.
+    pub(crate) cause: Option<String>,
 }
 
 /// A log that is watched.

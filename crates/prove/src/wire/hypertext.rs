@@ -22,6 +22,8 @@ pub(crate) struct Ask {
     path: String,
     accept: &'static str,
     protocol: Protocol,
+    /// Another field, and its value.
+    field: Option<(String, String)>,
 }
 
 /// What came back.
@@ -59,7 +61,13 @@ impl Drop for Driver {
 impl Ask {
     /// A GET of a path that is a valid one, over HTTP/1.1, as a browser would ask for a page.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), accept: "text/html,*/*;q=0.8", protocol: Protocol::H1 }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            accept: "text/html,*/*;q=0.8",
+            protocol: Protocol::H1,
+            field: None,
+        }
     }
 
     /// The same over another protocol.
@@ -71,6 +79,12 @@ impl Ask {
     /// The same with another `Accept`.
     pub(crate) const fn accepting(mut self, accept: &'static str) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// The same with another field.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.field = Some((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -207,6 +221,9 @@ fn request(site: &Site, ask: &Ask, protocol: Protocol) -> Result<Request<Full<By
         builder = builder.header(HOST, authority);
     }
     builder = builder.header(USER_AGENT, HeaderValue::from_str(site.user_agent()).map_err(|e| invalid(e.into()))?);
+    if let Some((name, value)) = &ask.field {
+        builder = builder.header(name, value);
+    }
     builder.header(http::header::ACCEPT, ask.accept).body(Full::default()).map_err(invalid)
 }
 

@@ -34,7 +34,7 @@ use crate::settings::{Access, Located, PublicUrl, Tls};
 
 pub(crate) use house::{House, HousePlan};
 pub(crate) use progress::Watcher;
-pub(crate) use scratch::sample_upstream;
+pub(crate) use scratch::{sample_session, sample_upstream};
 
 /// Try every promise from outside and say which hold
 ///

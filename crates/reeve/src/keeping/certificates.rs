@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Sealer, SystemEntropy};
 use reeve_edge::{
-    Announced, Certificates, DnsHook, Gateway, Keeper, KeeperTools, News, Outlook, Outward, Press, Standing, TrialError,
+    Announced, Certificates, DnsHook, Gateway, Keeper, KeeperTools, News, Outlook, Outward, Press, Session, Standing,
+    TrialError,
 };
 use reeve_ledger::{Class, Entry, Ledger};
 use serde_json::{Value, json};
@@ -73,6 +74,11 @@ impl Keeping {
     /// How the gateway reaches its application.
     pub(super) fn outlook(&self) -> Option<Outlook> {
         self.care.outward.get()?.outlook()
+    }
+
+    /// What the application knows a user by.
+    pub(super) fn session(&self) -> Option<Session> {
+        self.care.outward.get()?.session()
     }
 
     pub(super) async fn try_upstream(&self, address: SocketAddr) -> Reply {

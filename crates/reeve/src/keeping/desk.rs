@@ -72,6 +72,7 @@ impl Keeping {
             },
             "certificates": self.standing().await,
             "upstream": self.outlook(),
+            "rates": self.rates_status(),
             "watches": self.watches_status(),
             "firewall": self.firewall.get().map(Firewall::status),
             "store_files": self.store_files(),

@@ -9,8 +9,8 @@ use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
 
 use super::{
-    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, Upstream, ban, keeping, sense, tls,
-    upstream, watch,
+    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, Upstream, ban, keeping, sense,
+    session, tls, upstream, watch,
 };
 
 /// The one format there is.
@@ -40,6 +40,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ledger = section(&mut top, "ledger", None);
     let store = section(&mut top, "store", None);
     let ban = section(&mut top, "ban", None);
+    let session = section(&mut top, "session", None);
     let watch = top.value("watch");
     let log = section(&mut top, "log", None);
     let server = section(&mut top, "server", None);
@@ -58,6 +59,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ledger = keeping::read_ledger(ledger.unwrap_or(&empty), folder, &data.value, faults);
     let store = keeping::read_store(store.unwrap_or(&empty), folder, &data.value, faults);
     let ban = ban::read(ban.unwrap_or(&empty), faults);
+    let session = session::read(session.unwrap_or(&empty), faults);
     let watch = watch::read(watch, folder, faults);
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
@@ -74,6 +76,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         ledger,
         store,
         ban,
+        session,
         watch,
         access,
         server,

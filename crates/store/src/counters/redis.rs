@@ -1,18 +1,23 @@
 //! Counters in Valkey or Redis, shared by every process that names the same server and namespace.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisError, Script};
-use reeve_base::Secret;
+use reeve_base::{Clock, Secret};
 
 use super::CounterError;
+use crate::names::Names;
+use crate::shared_rates::Plan;
 
 /// A server.
 pub(super) struct Redis {
+    client: Client,
     connection: ConnectionManager,
     add: Script,
     prefix: String,
+    namespace: String,
     shown: String,
 }
 
@@ -43,12 +48,19 @@ impl Redis {
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
         let client = Client::open(info).map_err(|error| failed(&shown, &error))?;
-        let connection = ConnectionManager::new_with_config(client, config).await;
+        let connection = ConnectionManager::new_with_config(client.clone(), config).await;
         let mut connection = connection.map_err(|error| failed(&shown, &error))?;
         // To be connected is not yet to be let in.
         let let_in = redis::cmd("PING").exec_async(&mut connection).await;
         let_in.map_err(|error| failed(&shown, &error))?;
-        Ok(Self { connection, add: Script::new(ADD), prefix: format!("{namespace}:counter:"), shown })
+        let (prefix, namespace) = (format!("{namespace}:counter:"), namespace.to_owned());
+        Ok(Self { client, connection, add: Script::new(ADD), prefix, namespace, shown })
+    }
+
+    /// What a node needs to count rates on the same server, over a connection of its own.
+    pub(super) fn rates(&self, names: Names, clock: Arc<dyn Clock>, node: String) -> Plan {
+        let (client, shown, namespace) = (self.client.clone(), self.shown.clone(), self.namespace.clone());
+        Plan { client, shown, namespace, names, clock, node }
     }
 
     pub(super) async fn add(&self, key: &str, amount: u32, window: Duration) -> Result<u64, CounterError> {

@@ -17,4 +17,5 @@ mod moving;
 mod objects;
 mod planted;
 mod postgres;
+mod rates;
 mod sqlite;

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use reeve_base::{Clock, Period, SystemClock, SystemEntropy, Verdict};
+use reeve_base::{Clock, Period, Rate, SystemClock, SystemEntropy, Verdict};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{
-    BanAuto, BanHttp, BanSsh, Control, Controls, HdrFrame, NetOpenPorts, PortRange, TlsFloor, TlsVersion,
+    BanAuto, BanHttp, BanSsh, Control, Controls, HdrFrame, NetOpenPorts, PortRange, RateHeader, RateIp, RateUser,
+    RouteRate, TlsFloor, TlsVersion, UrlPath,
 };
 use reeve_prove::Options;
 use serde::Serialize;
@@ -135,6 +136,8 @@ fn off(control: &Control) -> Off {
         | Control::HdrFrame(_)
         | Control::HdrSet(_)
         | Control::RateIp(_)
+        | Control::RateUser(_)
+        | Control::RateHeader(_)
         | Control::InputSize(_)
         | Control::InputMethods(_)
         | Control::ErrorPage(_)
@@ -171,14 +174,33 @@ async fn try_both(control: &Control, clock: &Arc<SystemClock>) -> anyhow::Result
     Ok(Outcome { control: control.name().to_string(), on, off, seen })
 }
 
-/// The control with times that a scratch instance can live to see the end of.
+/// The control with times that a scratch instance can live to see the end of, and with something to see in each part.
 fn shortened(control: &Control) -> Control {
     let ban = SCRATCH_BAN;
     match control.clone() {
         Control::BanHttp(control) => Control::BanHttp(BanHttp { ban, ..control }),
         Control::BanAuto(control) => Control::BanAuto(BanAuto { ban, ..control }),
         Control::BanSsh(control) => Control::BanSsh(BanSsh { ban, ..control }),
+        Control::RateIp(RateIp { rate, burst, routes }) => {
+            Control::RateIp(RateIp { rate, burst, routes: with_a_route(routes) })
+        }
+        Control::RateUser(RateUser { rate, burst, routes }) => {
+            Control::RateUser(RateUser { rate, burst, routes: with_a_route(routes) })
+        }
+        Control::RateHeader(control) => {
+            let routes = with_a_route(control.routes);
+            Control::RateHeader(RateHeader { routes, ..control })
+        }
         other => other,
+    }
+}
+
+/// A limit on a part of the site is one to be seen as well.
+fn with_a_route(routes: Vec<RouteRate>) -> Vec<RouteRate> {
+    if routes.is_empty() {
+        vec![RouteRate { path: UrlPath::from("/login"), rate: Rate::per_minute(30), burst: 5 }]
+    } else {
+        routes
     }
 }
 
@@ -222,6 +244,7 @@ fn inside(control: &Control) -> Inside {
         | Control::BodyNoPersist(_)
         | Control::BanHttp(_)
         | Control::BanAuto(_)
+        | Control::RateUser(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,
         _ => Inside::Nothing,

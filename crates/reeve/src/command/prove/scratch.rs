@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Session, Settings, Sites, Tools, UpstreamScheme,
+    UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -135,6 +136,7 @@ impl Scratch {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream,
+            session: sample_session(),
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
@@ -228,6 +230,11 @@ pub(crate) fn sample_upstream(address: SocketAddr) -> UpstreamSettings {
         idle: Duration::from_secs(30),
         idle_connections_max: 64,
     }
+}
+
+/// What the application would know a user by, if it had any.
+pub(crate) fn sample_session() -> Session {
+    Session { cookie: Some(String::from("session")), bearer: false }
 }
 
 /// An address of this machine that nobody else is likely to listen on, so that a port scan sees only the instance.
