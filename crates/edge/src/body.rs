@@ -17,7 +17,7 @@ use tokio::time::Sleep;
 
 use crate::guard::OpenRequest;
 use crate::refusal::Refusal;
-use crate::upstream::Lease;
+use crate::upstream::{Lease, Permit};
 
 /// A body that broke off.
 #[derive(Debug)]
@@ -208,7 +208,13 @@ pub(crate) struct AnswerBody {
 
 enum Source {
     Own(Option<Bytes>),
-    Upstream { incoming: Incoming, lease: Option<Lease>, patience: Patience },
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Lease>,
+        /// The room that the request takes at its server.
+        permit: Option<Permit>,
+        patience: Patience,
+    },
 }
 
 impl AnswerBody {
@@ -219,9 +225,14 @@ impl AnswerBody {
     }
 
     /// The application's body, with the connection that it comes over.
-    pub(crate) fn upstream(incoming: Incoming, lease: Option<Lease>, stall_max: Duration) -> Self {
-        let mut body =
-            Self { source: Source::Upstream { incoming, lease, patience: Patience::new(stall_max) }, open: None };
+    pub(crate) fn upstream(
+        incoming: Incoming,
+        lease: Option<Lease>,
+        permit: Option<Permit>,
+        stall_max: Duration,
+    ) -> Self {
+        let patience = Patience::new(stall_max);
+        let mut body = Self { source: Source::Upstream { incoming, lease, permit, patience }, open: None };
         body.release_if_ended();
         body
     }
@@ -249,11 +260,13 @@ impl AnswerBody {
 
     /// Gives the connection back as soon as nothing more comes over it: the server above may never ask again.
     fn release_if_ended(&mut self) {
-        if let Source::Upstream { incoming, lease, .. } = &mut self.source
+        if let Source::Upstream { incoming, lease, permit, .. } = &mut self.source
             && incoming.is_end_stream()
-            && let Some(lease) = lease.take()
         {
-            lease.give_back();
+            *permit = None;
+            if let Some(lease) = lease.take() {
+                lease.give_back();
+            }
         }
     }
 }
@@ -265,7 +278,7 @@ impl Body for AnswerBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let (incoming, lease, patience) = match &mut self.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Upstream { incoming, lease, patience } => (incoming, lease, patience),
+            Source::Upstream { incoming, lease, patience, .. } => (incoming, lease, patience),
         };
         let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
         if frame.is_pending()

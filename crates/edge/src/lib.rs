@@ -24,6 +24,7 @@ mod refusal;
 mod renewal;
 mod request;
 mod response;
+mod route;
 mod rules;
 mod serve;
 mod settings;
@@ -46,5 +47,8 @@ pub use certificate::{
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use refusal::Refusal;
-pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};
-pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, TrialError};
+pub use settings::{
+    CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, HealthCheck, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX,
+    ServerAddress, Settings, UpstreamScheme, UpstreamSettings,
+};
+pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};

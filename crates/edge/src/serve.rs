@@ -243,7 +243,10 @@ async fn stages(
 ) -> Result<Response<AnswerBody>, Refusal> {
     match judge(worker, client, live, id, request)? {
         Judged::Answered(response) => Ok(response),
-        Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await,
+        Judged::Allowed(allowed, upstream) => {
+            let clock = &*worker.shared.tools.clock;
+            forward(allowed, client, &live.rules, &worker.pools(live), upstream, &worker.rooms, clock).await
+        }
     }
 }
 
@@ -251,8 +254,8 @@ async fn stages(
 enum Judged {
     /// The gateway answers by itself.
     Answered(Response<AnswerBody>),
-    /// The application may answer.
-    Allowed(Allowed),
+    /// The application with this number may answer.
+    Allowed(Allowed, usize),
 }
 
 /// The stages up to the decision. Apart from the one that waits, so that its future holds nothing of theirs.
@@ -283,7 +286,8 @@ fn judge(
     if let Some(response) = own_answer(worker, live, admitted.request()) {
         return Ok(Judged::Answered(response));
     }
-    admitted.decide(&live.rules, DecisionId(id)).map(Judged::Allowed)
+    let upstream = live.upstreams.routes.find(admitted.request().authority(), admitted.request().path())?;
+    admitted.decide(&live.rules, DecisionId(id)).map(|allowed| Judged::Allowed(allowed, upstream))
 }
 
 /// Turns a panic inside a stage into a refusal. The stages come pinned: a future that is handed over by value stands
@@ -338,7 +342,7 @@ fn own_answer(worker: &Worker, live: &Live, request: &Parsed) -> Option<Response
 fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) -> Response<AnswerBody> {
     let mut response = page(refusal.status(), id, json);
     let headers = response.headers_mut();
-    if let Refusal::Rate { retry_after } = refusal {
+    if let Refusal::Rate { retry_after } | Refusal::NoServer { retry_after, .. } = refusal {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after)));
     }
     if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {
@@ -397,7 +401,8 @@ fn outcome(refusal: &Refusal) -> Outcome<'static> {
     let cause = Cow::Owned(refusal.to_string());
     match refusal {
         Refusal::UpstreamDown(_)
-        | Refusal::UpstreamSlow
+        | Refusal::UpstreamSlow(_)
+        | Refusal::NoServer { .. }
         | Refusal::UpstreamGarbled(_)
         | Refusal::UpstreamError(_)
         | Refusal::ClientGone(_)

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Routing, ServerAddress, Settings, Sites, Tools,
+    UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -48,9 +49,9 @@ pub(crate) fn demo_controls() -> Controls {
 
 pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
     UpstreamSettings {
+        name: String::from("default"),
         scheme: UpstreamScheme::Http,
-        host: address.ip().to_string(),
-        port: address.port(),
+        servers: vec![server(address)],
         authorities: None,
         pins: Vec::new(),
         client: None,
@@ -58,7 +59,14 @@ pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
         answer: Duration::from_secs(1),
         idle: Duration::from_secs(30),
         idle_connections_max: 8,
+        retries: 2,
+        health: None,
+        circuit: None,
     }
+}
+
+pub(crate) fn server(address: SocketAddr) -> ServerAddress {
+    ServerAddress { host: address.ip().to_string(), port: address.port() }
 }
 
 impl House {
@@ -91,6 +99,7 @@ impl House {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream,
+            routing: Routing::default(),
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),

@@ -119,8 +119,11 @@ fn greet(deployment: &Deployment, gateway: &Gateway, screen: &Screen) {
     for address in gateway.http() {
         screen.talk(format_args!("{} http://{address}, plaintext", paint(GOOD, "serving")));
     }
-    let upstream = &deployment.loaded.settings.upstream.url.value;
-    screen.talk(format_args!("in front of {}://{}:{}", upstream.protocol.scheme(), upstream.host, upstream.port));
+    for upstream in deployment.loaded.settings.upstreams() {
+        for url in upstream.urls().map(|url| &url.value) {
+            screen.talk(format_args!("in front of {}://{}:{}", url.protocol.scheme(), url.host, url.port));
+        }
+    }
     if let Some(authority) = deployment.authority() {
         screen.talk(format_args!("clients trust {}", authority.display()));
     }

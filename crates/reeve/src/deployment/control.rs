@@ -67,6 +67,9 @@ pub(crate) enum Request {
     },
     /// Shake hands with a server on this machine as if it were the application, and end the connection.
     TryUpstream {
+        /// As if it were the application of this name; the first one without it.
+        #[serde(default)]
+        name: Option<String>,
         /// Where it is: a loopback address.
         address: SocketAddr,
     },

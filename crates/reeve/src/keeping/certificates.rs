@@ -70,14 +70,14 @@ impl Keeping {
         let _ = self.care.outward.set(gateway.outward());
     }
 
-    /// How the gateway reaches its application.
-    pub(super) fn outlook(&self) -> Option<Outlook> {
-        self.care.outward.get()?.outlook()
+    /// How the gateway reaches its applications.
+    pub(super) fn outlook(&self) -> Vec<Outlook> {
+        self.care.outward.get().map(Outward::outlook).unwrap_or_default()
     }
 
-    pub(super) async fn try_upstream(&self, address: SocketAddr) -> Reply {
+    pub(super) async fn try_upstream(&self, name: Option<&str>, address: SocketAddr) -> Reply {
         let Some(outward) = self.care.outward.get() else { return Reply::refused("there is no gateway here") };
-        match outward.attempt(address).await {
+        match outward.attempt(name, address).await {
             Ok(()) => Reply::done("the handshake succeeded", json!({ "believed": true })),
             Err(TrialError::Refused(cause)) => Reply::done(cause, json!({ "believed": false })),
             Err(error) => Reply::refused(error.to_string()),

@@ -34,7 +34,7 @@ impl Keeping {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };
                 self.act(&act).await.map(|()| Reply::done("recorded", Value::Null))
             }
-            Request::TryUpstream { address } => Ok(self.try_upstream(address).await),
+            Request::TryUpstream { name, address } => Ok(self.try_upstream(name.as_deref(), address).await),
             Request::Certificates => self.certificates().await,
             Request::RenewCertificate { name } => self.renew_certificate(name.as_deref(), asker).await,
         };
@@ -71,7 +71,7 @@ impl Keeping {
                 "unsealable": health.unsealable,
             },
             "certificates": self.standing().await,
-            "upstream": self.outlook(),
+            "upstreams": self.outlook(),
             "watches": self.watches_status(),
             "firewall": self.firewall.get().map(Firewall::status),
             "store_files": self.store_files(),
