@@ -18,6 +18,7 @@ use crate::access_log::AccessLog;
 use crate::ban::Bans;
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
+use crate::maintenance::{Maintenance, Shutter};
 use crate::rate::Rates;
 use crate::rules::Rules;
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
@@ -164,6 +165,8 @@ pub(crate) struct Shared {
     pub(crate) tools: Tools,
     /// A worker looks after the servers of upstreams.
     pub(crate) checks_taken: AtomicBool,
+    /// When the site is closed. It outlives a reload.
+    pub(crate) maintenance: Maintenance,
 }
 
 /// A gateway that serves. It goes on until [`Gateway::stop`]; dropped without it, it is told to stop and not waited for.
@@ -198,6 +201,7 @@ impl Gateway {
             events,
             tools,
             checks_taken: AtomicBool::new(false),
+            maintenance: Maintenance::default(),
         });
         let (phase, _) = watch::channel(Phase::Serving);
         let mut gateway =
@@ -269,6 +273,12 @@ impl Gateway {
     #[must_use]
     pub fn outward(&self) -> Outward {
         Outward::new(&self.shared)
+    }
+
+    /// The way to close it to visitors, and to open it.
+    #[must_use]
+    pub fn shutter(&self) -> Shutter {
+        Shutter::new(&self.shared)
     }
 
     /// Takes new settings and controls, all at once. On an error everything stays as it was.

@@ -18,6 +18,7 @@ mod forward;
 mod gateway;
 mod guard;
 mod head;
+mod maintenance;
 mod page;
 mod rate;
 mod refusal;
@@ -46,6 +47,7 @@ pub use certificate::{
 };
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
 pub use refusal::Refusal;
 pub use settings::{
     CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, HealthCheck, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX,

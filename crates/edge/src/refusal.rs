@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use reeve_base::Timestamp;
 
 /// A request that a control, or a fault on the way, keeps from the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,13 @@ pub enum Refusal {
         /// When one may again.
         retry_after: Duration,
     },
+    /// The site is closed for a time.
+    Maintenance {
+        /// Until when, if that is known.
+        until: Option<Timestamp>,
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// Readings of the path differ on which application it is for.
     AmbiguousPath,
     /// The application answered with something that is no HTTP.
@@ -81,7 +89,7 @@ impl Refusal {
             Self::UpstreamSlow(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
             Self::Banned => StatusCode::FORBIDDEN,
-            Self::Unrecorded | Self::NoServer { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unrecorded | Self::NoServer { .. } | Self::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -100,6 +108,7 @@ impl Refusal {
                 "upstream"
             }
             Self::AmbiguousPath => "route",
+            Self::Maintenance { .. } => "maintenance",
             Self::ClientGone(_) => "client",
             Self::Banned => "ban",
             Self::Unrecorded => "log.access",
@@ -127,6 +136,7 @@ impl Refusal {
             | Self::UpstreamDown(_)
             | Self::UpstreamSlow(_)
             | Self::NoServer { .. }
+            | Self::Maintenance { .. }
             | Self::UpstreamGarbled(_)
             | Self::UpstreamError(_)
             | Self::Banned
@@ -158,6 +168,7 @@ impl Refusal {
             | Self::UpstreamDown(_)
             | Self::UpstreamSlow(_)
             | Self::NoServer { .. }
+            | Self::Maintenance { .. }
             | Self::UpstreamGarbled(_)
             | Self::UpstreamError(_) => false,
         }
@@ -191,6 +202,7 @@ impl fmt::Display for Refusal {
                 let wait = whole_seconds(*retry_after);
                 write!(f, "no server of upstream `{upstream}` takes requests, one may in {wait} s")
             }
+            Self::Maintenance { .. } => f.write_str("closed for maintenance"),
             Self::AmbiguousPath => f.write_str("readings of the path lead to different upstreams"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
             Self::UpstreamError(status) => write!(f, "upstream answered {status}"),

@@ -30,6 +30,7 @@ use crate::certificate::ACME_TLS;
 use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::Guard;
+use crate::maintenance;
 use crate::page::{page, prefers_json};
 use crate::refusal::{Refusal, whole_seconds};
 use crate::request::{Allowed, Client, Parsed, Transport};
@@ -286,6 +287,10 @@ fn judge(
     if let Some(response) = own_answer(worker, live, admitted.request()) {
         return Ok(Judged::Answered(response));
     }
+    let shared = &worker.shared;
+    if let Some(closed) = shared.maintenance.turns_away(client.address, &*shared.tools.clock) {
+        return Err(Refusal::Maintenance { until: closed.until, retry_after: closed.retry_after });
+    }
     let upstream = live.upstreams.routes.find(admitted.request().authority(), admitted.request().path())?;
     admitted.decide(&live.rules, DecisionId(id)).map(|allowed| Judged::Allowed(allowed, upstream))
 }
@@ -340,9 +345,15 @@ fn own_answer(worker: &Worker, live: &Live, request: &Parsed) -> Option<Response
 }
 
 fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) -> Response<AnswerBody> {
-    let mut response = page(refusal.status(), id, json);
+    let mut response = match refusal {
+        Refusal::Maintenance { until, .. } => maintenance::page(*until, id, json),
+        _ => page(refusal.status(), id, json),
+    };
     let headers = response.headers_mut();
-    if let Refusal::Rate { retry_after } | Refusal::NoServer { retry_after, .. } = refusal {
+    if let Refusal::Rate { retry_after }
+    | Refusal::NoServer { retry_after, .. }
+    | Refusal::Maintenance { retry_after, .. } = refusal
+    {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after)));
     }
     if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {

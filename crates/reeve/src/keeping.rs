@@ -6,6 +6,7 @@
 mod bans;
 mod certificates;
 mod desk;
+mod maintenance;
 mod open;
 mod purge;
 mod recorder;
@@ -33,6 +34,7 @@ use crate::firewall::{Firewall, Helper};
 use crate::sandbox;
 use crate::settings::{Counters, Database, LedgerSettings, Located, Place, Seal, Settings, StoreSettings, Tls};
 
+pub(crate) use maintenance::Window;
 pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, store_settings};
 pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
@@ -146,6 +148,8 @@ pub(crate) struct Keeping {
     /// The kernel's copy of the bans, where there is one.
     firewall: OnceLock<Firewall>,
     ban_post: tokio::sync::Mutex<bans::BanPost>,
+    /// Held only for a moment.
+    maintenance: Mutex<maintenance::Maintenance>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
     requests: Arc<Requests>,
@@ -223,6 +227,7 @@ impl Keeping {
             watches: Mutex::default(),
             firewall: OnceLock::new(),
             ban_post: tokio::sync::Mutex::default(),
+            maintenance: Mutex::default(),
             clock,
             ids,
             requests,
@@ -354,6 +359,9 @@ impl Keeping {
                 _ = bans.tick(), if self.shares_bans() => {
                     if let Err(error) = self.poll_bans().await {
                         tracing::error!(%error, "bans of other nodes cannot be read; tried again");
+                    }
+                    if let Err(error) = self.restore_maintenance().await {
+                        tracing::error!(%error, "times of maintenance of other nodes cannot be read; tried again");
                     }
                 }
                 _ = watches.tick() => self.tend_watches().await,

@@ -68,6 +68,7 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         }
         deployment.exempt(&keeping);
         keeping.restore_bans().await?;
+        keeping.restore_maintenance().await?;
         let me = format!("uid:{}", rustix::process::getuid().as_raw());
         deployment.record_system(&keeping).await?;
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;

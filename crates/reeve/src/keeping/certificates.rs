@@ -68,6 +68,7 @@ impl Keeping {
         // A second one would be left as it is, and there is none.
         let _ = self.care.certificates.set(gateway.certificates());
         let _ = self.care.outward.set(gateway.outward());
+        self.attend_maintenance(gateway);
     }
 
     /// How the gateway reaches its applications.
