@@ -65,7 +65,7 @@ impl Maintenance {
         let holding: Vec<_> = closures.iter().filter(|closure| closure.holds(now)).collect();
         let address = address.to_canonical();
         let allowed = |closure: &&Closure| closure.allow.iter().any(|network| network.contains(&address));
-        if holding.is_empty() || holding.iter().all(|closure| allowed(&closure)) {
+        if holding.is_empty() || holding.iter().all(allowed) {
             return None;
         }
         let until = holding.iter().map(|closure| closure.to).collect::<Option<Vec<_>>>();

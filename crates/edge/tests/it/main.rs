@@ -11,6 +11,7 @@ mod acme;
 mod application;
 mod bans;
 mod client;
+mod closing;
 mod faults;
 mod framing;
 mod house;

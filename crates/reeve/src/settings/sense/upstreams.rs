@@ -24,7 +24,7 @@ fn servers(upstream: &Upstream, faults: &mut Faults) {
             let fault = Diagnostic::error("settings::mixed-servers", message);
             faults.push(
                 fault
-                    .at(server.span.clone(), format!("{}", server.value.protocol.scheme()))
+                    .at(server.span.clone(), server.value.protocol.scheme())
                     .at(upstream.url.span.clone(), format!("and this is {}", upstream.url.value.protocol.scheme()))
                     .help("write the same scheme for all, or a `[[upstreams]]` for each"),
             );
