@@ -12,6 +12,7 @@ mod edge;
 mod ledger;
 mod planned;
 mod prove;
+mod uptime;
 mod value;
 
 pub use ban::*;
@@ -20,6 +21,7 @@ pub use ledger::*;
 pub use planned::{PLANNED, Planned, planned};
 pub use prove::*;
 pub use spec::{Difference, Facts, Parameter};
+pub use uptime::*;
 
 use spec::Spec;
 pub(crate) use value::english_list;
@@ -141,6 +143,8 @@ controls! {
     log_cipher: LogCipher,
     body_no_persist: BodyNoPersist,
     store_cipher_header: StoreCipherHeader,
+    uptime_slo: UptimeSlo,
+    uptime_exclusions: UptimeExclusions,
     coverage_section: CoverageSection,
     coverage_clauses: CoverageClauses,
 }

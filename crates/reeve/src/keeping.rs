@@ -11,6 +11,7 @@ mod open;
 mod purge;
 mod recorder;
 mod system;
+mod uptime;
 mod verdict;
 mod watches;
 
@@ -38,6 +39,7 @@ pub(crate) use maintenance::Window;
 pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, store_settings};
 pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
+pub(crate) use uptime::UptimePlan;
 pub(crate) use verdict::VerdictRecord;
 pub(crate) use watches::{Watched, promised, watched};
 
@@ -150,6 +152,8 @@ pub(crate) struct Keeping {
     ban_post: tokio::sync::Mutex<bans::BanPost>,
     /// Held only for a moment.
     maintenance: Mutex<maintenance::Maintenance>,
+    /// Held only for a moment.
+    uptime: Mutex<uptime::Uptime>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
     requests: Arc<Requests>,
@@ -228,6 +232,7 @@ impl Keeping {
             firewall: OnceLock::new(),
             ban_post: tokio::sync::Mutex::default(),
             maintenance: Mutex::default(),
+            uptime: Mutex::default(),
             clock,
             ids,
             requests,

@@ -61,6 +61,8 @@ pub(crate) enum Request {
     Bans(BanQuestion),
     /// When the site is closed, or is to be.
     Maintenance(MaintenanceQuestion),
+    /// Whether the site answered, minute by minute.
+    Uptime,
     /// Make a new version of the store key, and seal under it what is under older ones.
     RotateKey,
     /// Record that what opens the keys is about to be changed.

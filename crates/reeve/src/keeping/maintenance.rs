@@ -42,7 +42,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// When it is over, if that is known.
-    fn over(&self) -> Option<Timestamp> {
+    pub(super) fn over(&self) -> Option<Timestamp> {
         match (self.to, self.ended) {
             (Some(to), Some(ended)) => Some(to.min(ended)),
             (to, ended) => to.or(ended),
@@ -123,7 +123,7 @@ impl Keeping {
         change(&mut self.maintenance.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn windows(&self) -> Vec<Window> {
+    pub(super) fn windows(&self) -> Vec<Window> {
         self.with_maintenance(|maintenance| maintenance.windows.clone())
     }
 

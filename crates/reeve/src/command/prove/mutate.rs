@@ -146,6 +146,8 @@ fn off(control: &Control) -> Off {
         | Control::EdgeSlowAndFlood(_)
         | Control::DiscloseSecurityTxt(_)
         | Control::DiscloseContact(_)
+        | Control::UptimeSlo(_)
+        | Control::UptimeExclusions(_)
         | Control::CoverageSection(_) => Off::Released,
     }
 }
@@ -222,6 +224,8 @@ fn inside(control: &Control) -> Inside {
         | Control::BodyNoPersist(_)
         | Control::BanHttp(_)
         | Control::BanAuto(_)
+        | Control::UptimeSlo(_)
+        | Control::UptimeExclusions(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,
         _ => Inside::Nothing,

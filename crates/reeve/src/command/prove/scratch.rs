@@ -171,6 +171,9 @@ impl Scratch {
             error_path: Some(String::from("/boom")),
             house: house.as_ref().map(House::seen),
         };
+        if let Some(house) = &house {
+            house.measure(&target, &controls).await?;
+        }
         Ok(Self {
             target,
             neighbour,
