@@ -19,7 +19,7 @@ use crate::guard::OpenRequest;
 use crate::pace::{Pace, PaceLimits};
 use crate::refusal::Refusal;
 use crate::taking::Share;
-use crate::upstream::Lease;
+use crate::upstream::{Lease, Permit};
 
 /// A body that broke off.
 #[derive(Debug)]
@@ -212,7 +212,13 @@ pub(crate) struct AnswerBody {
 
 enum Source {
     Own(Option<Bytes>),
-    Upstream { incoming: Incoming, lease: Option<Lease>, patience: Patience },
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Lease>,
+        /// The room that the request takes at its server.
+        permit: Option<Permit>,
+        patience: Patience,
+    },
 }
 
 impl AnswerBody {
@@ -223,8 +229,13 @@ impl AnswerBody {
     }
 
     /// The application's body, with the connection that it comes over.
-    pub(crate) fn upstream(incoming: Incoming, lease: Option<Lease>, stall_max: Duration) -> Self {
-        let source = Source::Upstream { incoming, lease, patience: Patience::new(stall_max) };
+    pub(crate) fn upstream(
+        incoming: Incoming,
+        lease: Option<Lease>,
+        permit: Option<Permit>,
+        stall_max: Duration,
+    ) -> Self {
+        let source = Source::Upstream { incoming, lease, permit, patience: Patience::new(stall_max) };
         let mut body = Self { source, open: None, share: None };
         body.release_if_ended();
         body
@@ -254,11 +265,13 @@ impl AnswerBody {
 
     /// Gives the connection back as soon as nothing more comes over it: the server above may never ask again.
     fn release_if_ended(&mut self) {
-        if let Source::Upstream { incoming, lease, .. } = &mut self.source
+        if let Source::Upstream { incoming, lease, permit, .. } = &mut self.source
             && incoming.is_end_stream()
-            && let Some(lease) = lease.take()
         {
-            lease.give_back();
+            *permit = None;
+            if let Some(lease) = lease.take() {
+                lease.give_back();
+            }
         }
     }
 }
@@ -295,7 +308,7 @@ impl AnswerBody {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let (incoming, lease, patience) = match &mut self.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Upstream { incoming, lease, patience } => (incoming, lease, patience),
+            Source::Upstream { incoming, lease, patience, .. } => (incoming, lease, patience),
         };
         let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
         if frame.is_pending()

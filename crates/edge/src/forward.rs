@@ -10,13 +10,14 @@ use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use reeve_base::Clock;
 
 use crate::body::{AnswerBody, Breach, RequestBody, Rooms};
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client};
 use crate::response::{is_hop_by_hop, remove_fields};
 use crate::rules::Rules;
-use crate::upstream::{Answer, Pool, UpstreamError};
+use crate::upstream::{Answer, Permit, Pool, Pools, Upstream, UpstreamError, balanced, upgraded};
 
 /// A request as the application will see it.
 struct Outbound {
@@ -37,19 +38,25 @@ pub(crate) async fn forward(
     allowed: Allowed,
     client: &Client,
     rules: &Rules,
-    pool: &Rc<Pool>,
+    pools: &Pools,
+    number: usize,
     rooms: &Rooms,
+    clock: &dyn Clock,
 ) -> Result<Response<AnswerBody>, Refusal> {
+    let (upstream, pool) = pools.upstream(number).ok_or_else(|| Refusal::Fault(String::from("no such upstream")))?;
     let Outbound { mut request, breach, unstated, upgrade } = outbound(allowed, client, rules)?;
     if unstated {
         let ahead = Box::pin(read_ahead(request, rooms)).await;
         request = ahead.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
     }
     let outcome = match upgrade {
-        Some(on_upgrade) => Box::pin(change_protocol(request, on_upgrade, client, pool)).await,
-        None => pool.send(request).await.map(|answer| bring_back(answer, pool)),
+        Some(on_upgrade) => Box::pin(change_protocol(request, on_upgrade, client, pools, number, clock)).await,
+        None if upstream.is_plain => pool.send(request).await.map(|answer| bring_back(answer, None, pool)),
+        None => Box::pin(balanced(pools, number, request, clock, &breach))
+            .await
+            .map(|(answer, permit)| bring_back(answer, Some(permit), pool)),
     };
-    outcome.map_err(|error| refusal(error, &breach, client))
+    outcome.map_err(|error| refusal(error, &breach, client, upstream))
 }
 
 fn outbound(allowed: Allowed, client: &Client, rules: &Rules) -> Result<Outbound, Refusal> {
@@ -114,12 +121,12 @@ fn is_untrusted(name: &HeaderName) -> bool {
     )
 }
 
-fn bring_back(answer: Answer, pool: &Pool) -> Response<AnswerBody> {
+fn bring_back(answer: Answer, permit: Option<Permit>, pool: &Pool) -> Response<AnswerBody> {
     let (mut parts, incoming) = answer.response.into_parts();
     remove_fields(&mut parts.headers, is_hop_by_hop);
     // The version is the client's connection's business, not the upstream's.
     parts.version = Version::HTTP_11;
-    Response::from_parts(parts, AnswerBody::upstream(incoming, answer.lease, pool.answer_max()))
+    Response::from_parts(parts, AnswerBody::upstream(incoming, answer.lease, permit, pool.answer_max()))
 }
 
 /// Asks the application to change the protocol; if it agrees, carries bytes both ways until either side ends.
@@ -127,15 +134,21 @@ async fn change_protocol(
     request: Request<RequestBody>,
     client_side: OnUpgrade,
     client: &Client,
-    pool: &Rc<Pool>,
+    pools: &Pools,
+    number: usize,
+    clock: &dyn Clock,
 ) -> Result<Response<AnswerBody>, UpstreamError> {
-    let mut response = pool.send_upgrade(request).await?;
+    let (mut response, permit, stall_max) = upgraded(pools, number, request, clock).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(bring_back(Answer { response, lease: None }, pool));
+        let (mut parts, incoming) = response.into_parts();
+        remove_fields(&mut parts.headers, is_hop_by_hop);
+        parts.version = Version::HTTP_11;
+        return Ok(Response::from_parts(parts, AnswerBody::upstream(incoming, None, permit, stall_max)));
     }
     let upstream_side = hyper::upgrade::on(&mut response);
     client.heads.release();
     tokio::task::spawn_local(async move {
+        let _under_way = permit;
         let (Ok(client), Ok(upstream)) = (client_side.await, upstream_side.await) else { return };
         // However it ends, both sides are closed: there is no more to do about it than that.
         let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
@@ -144,14 +157,17 @@ async fn change_protocol(
     Ok(Response::from_parts(parts, AnswerBody::own("")))
 }
 
-fn refusal(error: UpstreamError, breach: &Cell<Option<Refusal>>, client: &Client) -> Refusal {
+fn refusal(error: UpstreamError, breach: &Cell<Option<Refusal>>, client: &Client, upstream: &Upstream) -> Refusal {
     // If the client's own body broke the exchange off, that is the cause, not the application.
     if let Some(refusal) = client.heads.take_body_fault().or_else(|| breach.take()) {
         return refusal;
     }
     match error {
         UpstreamError::Connect(error) => Refusal::UpstreamDown(error.to_string()),
-        UpstreamError::Slow => Refusal::UpstreamSlow,
+        UpstreamError::Slow(_) => Refusal::UpstreamSlow(error.to_string()),
+        UpstreamError::NoServer(retry_after) => {
+            Refusal::NoServer { upstream: upstream.settings.name.clone(), retry_after }
+        }
         UpstreamError::Exchange(error) if error.is_parse() => Refusal::UpstreamGarbled(cause(&error).into_owned()),
         UpstreamError::Exchange(error) => Refusal::UpstreamDown(cause(&error).into_owned()),
     }

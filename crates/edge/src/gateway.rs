@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
@@ -17,11 +18,12 @@ use crate::access_log::AccessLog;
 use crate::ban::Bans;
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
+use crate::maintenance::{Maintenance, Shutter};
 use crate::rate::{RateRules, Rates};
 use crate::rules::Rules;
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
-use crate::upstream::{Dialer, DialerError, Outward};
+use crate::upstream::{DialerError, Outward, Upstreams};
 use crate::worker::{self, Door, Phase, Speaks};
 
 /// What the gateway is given beside its settings.
@@ -88,8 +90,7 @@ pub(crate) struct Live {
     pub(crate) rates: RateRules,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
-    pub(crate) upstream: Arc<UpstreamSettings>,
-    pub(crate) dialer: Dialer,
+    pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) connections_max: usize,
     /// The port that a redirect names; 443 needs no naming.
     pub(crate) redirect_port: u16,
@@ -102,6 +103,7 @@ impl Live {
         tools: &Tools,
         challenges: &Arc<Challenges>,
         https_port: u16,
+        previous: Option<&Upstreams>,
     ) -> Result<Self, StartError> {
         refuse_plain_listener(settings, controls)?;
         require_pins(settings, controls)?;
@@ -116,8 +118,7 @@ impl Live {
             rates: RateRules::new(controls, &settings.session)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
-            dialer: Dialer::new(&settings.upstream, tls::versions(controls))?,
-            upstream: Arc::new(settings.upstream.clone()),
+            upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
             connections_max: settings.connections_max,
             redirect_port: settings.public_port.unwrap_or(https_port),
         })
@@ -133,10 +134,17 @@ fn refuse_plain_listener(settings: &Settings, controls: &Controls) -> Result<(),
 
 /// An application that is spoken to in plaintext has no key, and then there is nothing to pin: the probe says so.
 fn require_pins(settings: &Settings, controls: &Controls) -> Result<(), StartError> {
-    let (Some(promise), UpstreamScheme::Https) = (&controls.tls_pin, settings.upstream.scheme) else { return Ok(()) };
-    let different: BTreeSet<_> = settings.upstream.pins.iter().collect();
-    let (found, needed) = (different.len(), usize::from(promise.spare) + 1);
-    if found < needed { Err(DialerError::TooFewPins { found, needed }.into()) } else { Ok(()) }
+    let Some(promise) = &controls.tls_pin else { return Ok(()) };
+    let needed = usize::from(promise.spare) + 1;
+    let over_tls = |upstream: &&UpstreamSettings| upstream.scheme == UpstreamScheme::Https;
+    for upstream in std::iter::once(&settings.upstream).chain(&settings.routing.upstreams).filter(over_tls) {
+        let different: BTreeSet<_> = upstream.pins.iter().collect();
+        let found = different.len();
+        if found < needed {
+            return Err(DialerError::TooFewPins { upstream: upstream.name.clone(), found, needed }.into());
+        }
+    }
+    Ok(())
 }
 
 fn warn_of_expiry(identity: &Identity, controls: &Controls, now: Timestamp) {
@@ -157,6 +165,10 @@ pub(crate) struct Shared {
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) events: EventIds,
     pub(crate) tools: Tools,
+    /// A worker looks after the servers of upstreams.
+    pub(crate) checks_taken: AtomicBool,
+    /// When the site is closed. It outlives a reload.
+    pub(crate) maintenance: Maintenance,
 }
 
 /// A gateway that serves. It goes on until [`Gateway::stop`]; dropped without it, it is told to stop and not waited for.
@@ -180,7 +192,7 @@ impl Gateway {
         let (https_addresses, http_addresses) = (addresses(&https)?, addresses(&http)?);
         let https_port = https_addresses.first().map_or(443, SocketAddr::port);
         let challenges = Arc::default();
-        let live = Live::build(&settings, controls, &tools, &challenges, https_port)?;
+        let live = Live::build(&settings, controls, &tools, &challenges, https_port, None)?;
         tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
         let shared = Arc::new(Shared {
@@ -190,6 +202,8 @@ impl Gateway {
             challenges,
             events,
             tools,
+            checks_taken: AtomicBool::new(false),
+            maintenance: Maintenance::default(),
         });
         let (phase, _) = watch::channel(Phase::Serving);
         let mut gateway =
@@ -210,7 +224,7 @@ impl Gateway {
         require_pins(settings, controls)?;
         Rules::new(controls)?;
         RateRules::new(controls, &settings.session)?;
-        Dialer::new(&settings.upstream, tls::versions(controls))?;
+        Upstreams::new(settings, tls::versions(controls), None)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {
@@ -269,13 +283,21 @@ impl Gateway {
         self.shared.rates.share(shared);
     }
 
+    /// The way to close it to visitors, and to open it.
+    #[must_use]
+    pub fn shutter(&self) -> Shutter {
+        Shutter::new(&self.shared)
+    }
+
     /// Takes new settings and controls, all at once. On an error everything stays as it was.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn reload(&self, settings: &Settings, controls: &Controls) -> Result<Reload, StartError> {
         let https_port = self.https.first().map_or(443, SocketAddr::port);
-        let live = Live::build(settings, controls, &self.shared.tools, &self.shared.challenges, https_port)?;
+        let previous = self.shared.live.load_full();
+        let (tools, challenges) = (&self.shared.tools, &self.shared.challenges);
+        let live = Live::build(settings, controls, tools, challenges, https_port, Some(&previous.upstreams))?;
         self.shared.live.store(Arc::new(live));
         self.shared.tools.bans.follow(controls);
         let mut after_restart = Vec::new();

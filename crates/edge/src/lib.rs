@@ -18,6 +18,7 @@ mod forward;
 mod gateway;
 mod guard;
 mod head;
+mod maintenance;
 mod pace;
 mod page;
 mod rate;
@@ -25,6 +26,7 @@ mod refusal;
 mod renewal;
 mod request;
 mod response;
+mod route;
 mod rules;
 mod serve;
 mod settings;
@@ -47,7 +49,11 @@ pub use certificate::{
 };
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
 pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
-pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};
-pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, TrialError};
+pub use settings::{
+    CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, HealthCheck, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX,
+    ServerAddress, Settings, UpstreamScheme, UpstreamSettings,
+};
+pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};

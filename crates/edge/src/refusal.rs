@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use reeve_base::Timestamp;
 
 use crate::rate::{Counted, whole_seconds};
 
@@ -48,7 +49,23 @@ pub enum Refusal {
     /// The application could not be reached.
     UpstreamDown(String),
     /// The application did not answer in time.
-    UpstreamSlow,
+    UpstreamSlow(String),
+    /// None of the application's servers takes requests.
+    NoServer {
+        /// The application's name.
+        upstream: String,
+        /// When one may again.
+        retry_after: Duration,
+    },
+    /// The site is closed for a time.
+    Maintenance {
+        /// Until when, if that is known.
+        until: Option<Timestamp>,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Readings of the path differ on which application it is for.
+    AmbiguousPath,
     /// The application answered with something that is no HTTP.
     UpstreamGarbled(String),
     /// The application answered with an error that is not shown.
@@ -65,7 +82,7 @@ impl Refusal {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::ClientGone(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::ClientGone(_) | Self::AmbiguousPath => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
@@ -77,10 +94,10 @@ impl Refusal {
             Self::HiddenPath => StatusCode::NOT_FOUND,
             Self::Rate { .. } | Self::Flood(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
-            Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamSlow(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
             Self::Banned => StatusCode::FORBIDDEN,
-            Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unrecorded | Self::NoServer { .. } | Self::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -95,7 +112,11 @@ impl Refusal {
             Self::HiddenPath => "error.no_debug",
             Self::Rate { counted, .. } => counted.control(),
             Self::UpstreamError(_) => "error.page",
-            Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
+            Self::UpstreamDown(_) | Self::UpstreamSlow(_) | Self::UpstreamGarbled(_) | Self::NoServer { .. } => {
+                "upstream"
+            }
+            Self::AmbiguousPath => "route",
+            Self::Maintenance { .. } => "maintenance",
             Self::ClientGone(_) => "client",
             Self::Banned => "ban",
             Self::Unrecorded => "log.access",
@@ -119,10 +140,13 @@ impl Refusal {
             | Self::Flood(_)
             | Self::Method
             | Self::HiddenPath
+            | Self::AmbiguousPath
             | Self::Rate { .. } => true,
             Self::ClientGone(_)
             | Self::UpstreamDown(_)
-            | Self::UpstreamSlow
+            | Self::UpstreamSlow(_)
+            | Self::NoServer { .. }
+            | Self::Maintenance { .. }
             | Self::UpstreamGarbled(_)
             | Self::UpstreamError(_)
             | Self::Banned
@@ -150,10 +174,13 @@ impl Refusal {
             | Self::Fault(_) => true,
             Self::Method
             | Self::HiddenPath
+            | Self::AmbiguousPath
             | Self::Rate { .. }
             | Self::Unrecorded
             | Self::UpstreamDown(_)
-            | Self::UpstreamSlow
+            | Self::UpstreamSlow(_)
+            | Self::NoServer { .. }
+            | Self::Maintenance { .. }
             | Self::UpstreamGarbled(_)
             | Self::UpstreamError(_) => false,
         }
@@ -181,7 +208,13 @@ impl fmt::Display for Refusal {
                 write!(f, "rate used up, next request in {} s", whole_seconds(*retry_after))
             }
             Self::UpstreamDown(cause) => write!(f, "upstream unreachable: {cause}"),
-            Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
+            Self::UpstreamSlow(cause) => write!(f, "upstream did not answer in time: {cause}"),
+            Self::NoServer { upstream, retry_after } => {
+                let wait = whole_seconds(*retry_after);
+                write!(f, "no server of upstream `{upstream}` takes requests, one may in {wait} s")
+            }
+            Self::Maintenance { .. } => f.write_str("closed for maintenance"),
+            Self::AmbiguousPath => f.write_str("readings of the path lead to different upstreams"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
             Self::UpstreamError(status) => write!(f, "upstream answered {status}"),
             Self::Banned => f.write_str("address is banned"),

@@ -30,6 +30,7 @@ use crate::certificate::ACME_TLS;
 use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::{Guard, Heads};
+use crate::maintenance;
 use crate::page::{page, prefers_json};
 use crate::rate::{Allowance, Asked, whole_seconds};
 use crate::refusal::Refusal;
@@ -328,9 +329,22 @@ async fn stages(
     record: &Record,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    match judge(worker, client, live, record, Rate::ToCount, request)? {
+    let judged = judge(worker, client, live, record, Rate::ToCount, request)?;
+    carry_out(worker, client, live, judged).await
+}
+
+async fn carry_out(
+    worker: &Rc<Worker>,
+    client: &Client,
+    live: &Live,
+    judged: Judged,
+) -> Result<Response<AnswerBody>, Refusal> {
+    match judged {
         Judged::Answered(response) => Ok(response),
-        Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await,
+        Judged::Allowed(allowed, upstream) => {
+            let clock = &*worker.shared.tools.clock;
+            forward(allowed, client, &live.rules, &worker.pools(live), upstream, &worker.rooms, clock).await
+        }
     }
 }
 
@@ -348,10 +362,8 @@ async fn stages_together(
     {
         let (rates, clock) = (&worker.shared.rates, &*worker.shared.tools.clock);
         rates.count_together(&**shared, &live.rates, asked, clock, &record.allowance).await?;
-        return match judge(worker, client, live, record, Rate::Counted, request)? {
-            Judged::Answered(response) => Ok(response),
-            Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await,
-        };
+        let judged = judge(worker, client, live, record, Rate::Counted, request)?;
+        return carry_out(worker, client, live, judged).await;
     }
     stages(worker, client, live, record, request).await
 }
@@ -367,8 +379,8 @@ enum Rate {
 enum Judged {
     /// The gateway answers by itself.
     Answered(Response<AnswerBody>),
-    /// The application may answer.
-    Allowed(Allowed),
+    /// The application with this number may answer.
+    Allowed(Allowed, usize),
 }
 
 /// The stages up to the decision. Apart from the one that waits, so that its future holds nothing of theirs.
@@ -406,7 +418,12 @@ fn judge(
     if let Some(response) = own_answer(worker, live, admitted.request()) {
         return Ok(Judged::Answered(response));
     }
-    admitted.decide(&live.rules, DecisionId(record.id)).map(Judged::Allowed)
+    let shared = &worker.shared;
+    if let Some(closed) = shared.maintenance.turns_away(client.address, &*shared.tools.clock) {
+        return Err(Refusal::Maintenance { until: closed.until, retry_after: closed.retry_after });
+    }
+    let upstream = live.upstreams.routes.find(admitted.request().authority(), admitted.request().path())?;
+    admitted.decide(&live.rules, DecisionId(record.id)).map(|allowed| Judged::Allowed(allowed, upstream))
 }
 
 /// Turns a panic inside a stage into a refusal. The stages come pinned: a future that is handed over by value stands
@@ -459,9 +476,15 @@ fn own_answer(worker: &Worker, live: &Live, request: &Parsed) -> Option<Response
 }
 
 fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) -> Response<AnswerBody> {
-    let mut response = page(refusal.status(), id, json);
+    let mut response = match refusal {
+        Refusal::Maintenance { until, .. } => maintenance::page(*until, id, json),
+        _ => page(refusal.status(), id, json),
+    };
     let headers = response.headers_mut();
-    if let Refusal::Rate { retry_after, .. } = refusal {
+    if let Refusal::Rate { retry_after, .. }
+    | Refusal::NoServer { retry_after, .. }
+    | Refusal::Maintenance { retry_after, .. } = refusal
+    {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after)));
     }
     if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {
@@ -511,7 +534,8 @@ fn outcome(refusal: &Refusal) -> Outcome<'static> {
     let cause = Cow::Owned(refusal.to_string());
     match refusal {
         Refusal::UpstreamDown(_)
-        | Refusal::UpstreamSlow
+        | Refusal::UpstreamSlow(_)
+        | Refusal::NoServer { .. }
         | Refusal::UpstreamGarbled(_)
         | Refusal::UpstreamError(_)
         | Refusal::ClientGone(_)

@@ -21,10 +21,12 @@ pub struct Settings {
     pub certificate: Certificate,
     /// What it shows for other names.
     pub sites: Sites,
-    /// The application behind it.
+    /// The application behind it, for whatever no route sends elsewhere.
     pub upstream: UpstreamSettings,
     /// What identifies a signed-in user, for the limit on their rate.
     pub session: Session,
+    /// Other applications behind it, and what goes to them.
+    pub routing: Routing,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.
@@ -33,18 +35,18 @@ pub struct Settings {
     pub drain: Duration,
 }
 
-/// The application behind the gateway.
+/// An application behind the gateway: one server, or several that do the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
+    /// What routes and events call it.
+    pub name: String,
     /// How it is spoken to.
     pub scheme: UpstreamScheme,
-    /// Its name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+    /// Where its servers are: 1 to [`SERVERS_MAX`].
+    pub servers: Vec<ServerAddress>,
     /// Certificate authorities for `https`, in PEM; without it those of the system count.
     pub authorities: Option<PathBuf>,
-    /// The keys that it may have, with `https`; none for any that an authority vouches for.
+    /// The keys that its servers may have, with `https`; none for any that an authority vouches for.
     pub pins: Vec<KeyPin>,
     /// What it is shown, with `https`, if it asks who we are.
     pub client: Option<ClientCertificate>,
@@ -54,9 +56,85 @@ pub struct UpstreamSettings {
     pub answer: Duration,
     /// How long an unused connection to it is kept.
     pub idle: Duration,
-    /// Unused connections kept by each worker.
+    /// Unused connections kept by each worker, for each server.
     pub idle_connections_max: usize,
+    /// How often a request that failed may be tried at another server, where that is safe.
+    pub retries: u32,
+    /// How its servers are looked after; none for not at all.
+    pub health: Option<HealthCheck>,
+    /// When a server that fails is left alone; none for never.
+    pub circuit: Option<CircuitRule>,
 }
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerAddress {
+    /// Its name or address. A name is looked up for each connection.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// A question that is put to each server of an upstream again and again. One that fails it gets no requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked for with GET. An answer from 200 to 399 is a good one.
+    pub path: String,
+    /// The name that is asked for; without it the server's own.
+    pub host: Option<String>,
+    /// The time between two questions.
+    pub every: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// So many good answers in a row bring a server back.
+    pub healthy: u32,
+    /// So many bad ones in a row take it out.
+    pub unhealthy: u32,
+}
+
+/// When a server that fails is left alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CircuitRule {
+    /// So many failures.
+    pub failures: u32,
+    /// Within so much time.
+    pub window: Duration,
+    /// How long it is left alone the first time. Each time that a trial fails it is twice as long, up to
+    /// [`CIRCUIT_OPEN_MAX`].
+    pub open: Duration,
+    /// The share of answers from 500 on within the window, in percent, from which it is left alone as well. None: such
+    /// an answer is an answer.
+    pub errors_percent: Option<u8>,
+}
+
+/// Which requests go to which application.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// The applications beside the first, by name. No name twice.
+    pub upstreams: Vec<UpstreamSettings>,
+    /// What goes to which. No host and path twice.
+    pub routes: Vec<RouteSettings>,
+}
+
+/// Requests that go to one application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSettings {
+    /// The host that is asked for, in lower case; none for any.
+    pub host: Option<String>,
+    /// The path with everything below it: absolute, spelled plainly. A slash at its end says nothing.
+    pub path: String,
+    /// The application's name.
+    pub upstream: String,
+}
+
+/// Servers of one upstream, at most.
+pub const SERVERS_MAX: usize = 64;
+
+/// Upstreams beside the first, and routes, at most.
+pub const ROUTES_MAX: usize = 256;
+
+/// A server that keeps failing is tried again after this time at the latest, unless its rule says longer.
+pub const CIRCUIT_OPEN_MAX: Duration = Duration::from_secs(60);
 
 /// A certificate of the gateway's own, as a client, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]

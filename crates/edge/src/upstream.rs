@@ -3,8 +3,14 @@
 //! An HTTP/1.1 connection is driven by the request that uses it: while the request waits for the answer, and while the
 //! answer's body is read, their tasks poll the connection in place. A task of its own for each connection would cost a
 //! wake-up for each request. The price: a connection that died while unused is noticed only when it is taken out.
+//!
+//! A connection is not used for longer than [`LIFE`], so that a name that has come to mean another machine is followed.
 
+mod balance;
+mod condition;
 mod connect;
+mod group;
+mod health;
 mod key_pin;
 mod outward;
 
@@ -26,9 +32,14 @@ use tokio::time::Instant;
 use crate::body::RequestBody;
 use crate::settings::UpstreamSettings;
 
+pub(crate) use balance::{balanced, upgraded};
+pub(crate) use condition::Permit;
+pub use condition::ServerState;
 pub use connect::DialerError;
 pub(crate) use connect::{ConnectError, Dialer, Stream};
 pub(crate) use connect::{Trust, connector};
+pub(crate) use group::{Pools, Upstream, Upstreams};
+pub(crate) use health::attend;
 pub use key_pin::{KeyPin, KeyPinError};
 pub use outward::{Outlook, Outward, TrialError};
 
@@ -39,10 +50,13 @@ type H1Connection = http1::Connection<hyper_util::rt::TokioIo<Stream>, RequestBo
 pub(crate) enum UpstreamError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("no answer in time")]
-    Slow,
+    #[error("no answer within {0:?} (`answer`)")]
+    Slow(Duration),
     #[error("{0}")]
     Exchange(#[source] hyper::Error),
+    /// No server takes requests.
+    #[error("no server takes requests")]
+    NoServer(Duration),
 }
 
 /// The connections of one worker to the application.
@@ -50,10 +64,22 @@ pub(crate) struct Pool {
     dialer: Dialer,
     idle: RefCell<Vec<Idle>>,
     /// The one connection over which HTTP/2 runs, if the application speaks it.
-    shared: RefCell<Option<http2::SendRequest<RequestBody>>>,
+    shared: RefCell<Option<Shared>>,
     idle_max: Duration,
     idle_connections_max: usize,
     answer_max: Duration,
+}
+
+#[derive(Clone)]
+struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    born: Instant,
+}
+
+impl Shared {
+    fn usable(&self) -> bool {
+        !self.sender.is_closed() && self.born.elapsed() < LIFE
+    }
 }
 
 struct Idle {
@@ -67,6 +93,7 @@ struct Line {
     connection: Pin<Box<H1Connection>>,
     /// The driver has ended: nothing more will come.
     ended: bool,
+    born: Instant,
 }
 
 impl Line {
@@ -120,6 +147,12 @@ impl Lease {
     }
 }
 
+/// A connection that a request can go over.
+enum Channel {
+    Own(Line),
+    Shared(http2::SendRequest<RequestBody>),
+}
+
 /// An answer's head, and the connection over which its body comes (none with HTTP/2, whose connection is shared).
 pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
@@ -144,8 +177,9 @@ impl Pool {
 
     fn store(&self, line: Line) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.idle_connections_max {
-            idle.push(Idle { line, since: Instant::now() });
+        let now = Instant::now();
+        if idle.len() < self.idle_connections_max && now.duration_since(line.born) < LIFE {
+            idle.push(Idle { line, since: now });
         }
     }
 
@@ -188,23 +222,53 @@ impl Pool {
 
     /// Sends it over the connection that is shared, or a new one if that has ended.
     async fn send_shared(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
-        let shared = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
+        let shared = self.shared.borrow().clone().filter(Shared::usable);
         match shared {
-            Some(sender) => within(self.answer_max, pin!(exchange_shared(sender, request))).await,
+            Some(Shared { sender, .. }) => within(self.answer_max, pin!(exchange_shared(sender, request))).await,
             None => self.send_fresh(request).await,
         }
     }
 
     async fn send_fresh(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
-        match self.dialer.dial().await? {
-            connect::Dialled::H1(sender, connection) => {
-                let line = Line { sender, connection, ended: false };
-                self.over(line, request).await
-            }
+        let channel = self.dial().await?;
+        self.through(channel, request, self.answer_max).await
+    }
+
+    /// A new connection.
+    async fn dial(&self) -> Result<Channel, ConnectError> {
+        let born = Instant::now();
+        Ok(match self.dialer.dial().await? {
+            connect::Dialled::H1(sender, connection) => Channel::Own(Line { sender, connection, ended: false, born }),
             connect::Dialled::H2(sender) => {
-                *self.shared.borrow_mut() = Some(sender.clone());
-                within(self.answer_max, pin!(exchange_shared(sender, request))).await
+                *self.shared.borrow_mut() = Some(Shared { sender: sender.clone(), born });
+                Channel::Shared(sender)
             }
+        })
+    }
+
+    /// A connection that is there already.
+    fn at_hand(&self) -> Option<Channel> {
+        if let Some(shared) = &*self.shared.borrow()
+            && shared.usable()
+        {
+            return Some(Channel::Shared(shared.sender.clone()));
+        }
+        self.take().map(|(line, _)| Channel::Own(line))
+    }
+
+    async fn through(
+        self: &Rc<Self>,
+        channel: Channel,
+        request: Request<RequestBody>,
+        answer_max: Duration,
+    ) -> Result<Answer, UpstreamError> {
+        match channel {
+            Channel::Own(line) => {
+                let mut lease = Lease { line, pool: Rc::downgrade(self) };
+                let response = lease.exchange(request, answer_max).await?;
+                Ok(Answer { response, lease: Some(lease) })
+            }
+            Channel::Shared(sender) => within(answer_max, pin!(exchange_shared(sender, request))).await,
         }
     }
 
@@ -219,9 +283,22 @@ impl Pool {
         &self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let (mut sender, connection) = self.dialer.dial_h1().await?;
+        let line = self.dial_upgrade().await?;
+        self.through_upgrade(line, request).await
+    }
+
+    async fn dial_upgrade(&self) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
+        let (sender, connection) = self.dialer.dial_h1().await?;
         // This one outlives the request, so it has a task: it ends when either side closes.
         tokio::task::spawn_local(connection.with_upgrades());
+        Ok(sender)
+    }
+
+    async fn through_upgrade(
+        &self,
+        mut sender: http1::SendRequest<RequestBody>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
         within(self.answer_max, pin!(sender.send_request(request))).await
     }
 }
@@ -233,7 +310,7 @@ async fn within<T>(
 ) -> Result<T, UpstreamError> {
     match tokio::time::timeout(answer_max, exchange).await {
         Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
-        Err(_) => Err(UpstreamError::Slow),
+        Err(_) => Err(UpstreamError::Slow(answer_max)),
     }
 }
 
@@ -278,3 +355,6 @@ fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 
 /// A connection in steady use is not closed under us: servers close what rests, or say so in their last answer.
 const STALE_AFTER: Duration = Duration::from_millis(250);
+
+/// How long a connection is used at most.
+const LIFE: Duration = Duration::from_secs(300);

@@ -17,8 +17,7 @@ use crate::access_log::LocalLog;
 use crate::body::Rooms;
 use crate::gateway::{Live, Shared};
 use crate::serve;
-use crate::settings::UpstreamSettings;
-use crate::upstream::Pool;
+use crate::upstream::{self, Pools};
 
 /// Spawns on the worker's own thread: nothing that serves a request ever changes threads.
 #[derive(Debug, Clone, Copy)]
@@ -59,19 +58,19 @@ pub(crate) struct Worker {
     pub(crate) log: LocalLog,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rooms: Rooms,
-    /// The pool, with the settings it was made for: a reload that changes them makes a new one.
-    pool: RefCell<Option<(Arc<UpstreamSettings>, Rc<Pool>)>>,
+    /// The connections to the applications: a reload makes them anew.
+    pools: RefCell<Option<Rc<Pools>>>,
 }
 
 impl Worker {
-    pub(crate) fn pool(&self, live: &Live) -> Rc<Pool> {
-        let mut slot = self.pool.borrow_mut();
+    pub(crate) fn pools(&self, live: &Live) -> Rc<Pools> {
+        let mut slot = self.pools.borrow_mut();
         match &*slot {
-            Some((made_for, pool)) if Arc::ptr_eq(made_for, &live.upstream) => Rc::clone(pool),
+            Some(pools) if Arc::ptr_eq(&pools.upstreams, &live.upstreams) => Rc::clone(pools),
             _ => {
-                let pool = Pool::new(&live.upstream, live.dialer.clone());
-                *slot = Some((Arc::clone(&live.upstream), Rc::clone(&pool)));
-                pool
+                let pools = Rc::new(Pools::new(&live.upstreams));
+                *slot = Some(Rc::clone(&pools));
+                pools
             }
         }
     }
@@ -85,9 +84,9 @@ impl Worker {
         loop {
             tick.tick().await;
             self.log.flush();
-            let pool = self.pool.borrow().as_ref().map(|(_, pool)| Rc::clone(pool));
-            if let Some(pool) = pool {
-                pool.expire();
+            let pools = self.pools.borrow().clone();
+            if let Some(pools) = pools {
+                pools.expire();
             }
         }
     }
@@ -107,7 +106,7 @@ pub(crate) fn run(
             log: shared.tools.log.local(),
             shared,
             phase,
-            pool: RefCell::default(),
+            pools: RefCell::default(),
             rooms: Rooms::default(),
         });
         let mut accepting = JoinSet::new();
@@ -118,6 +117,7 @@ pub(crate) fn run(
             let worker = Rc::clone(&worker);
             async move { worker.housekeeping().await }
         });
+        let checks = tokio::task::spawn_local(upstream::attend(Rc::clone(&worker)));
         let mut open = Vec::new();
         while let Some(connections) = accepting.join_next().await {
             open.extend(connections);
@@ -130,6 +130,7 @@ pub(crate) fn run(
         // What is still open after the drain is cut off when the runtime goes.
         let _ = tokio::time::timeout(drain, all).await;
         chores.abort();
+        checks.abort();
         Ok(())
     })
 }

@@ -13,6 +13,7 @@ mod ledger;
 mod planned;
 mod prove;
 mod rate;
+mod uptime;
 mod value;
 
 pub use ban::*;
@@ -22,6 +23,7 @@ pub use planned::{PLANNED, Planned, planned};
 pub use prove::*;
 pub use rate::*;
 pub use spec::{Difference, Facts, Parameter};
+pub use uptime::*;
 
 use spec::Spec;
 pub(crate) use value::english_list;
@@ -145,6 +147,8 @@ controls! {
     log_cipher: LogCipher,
     body_no_persist: BodyNoPersist,
     store_cipher_header: StoreCipherHeader,
+    uptime_slo: UptimeSlo,
+    uptime_exclusions: UptimeExclusions,
     coverage_section: CoverageSection,
     coverage_clauses: CoverageClauses,
 }

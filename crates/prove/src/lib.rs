@@ -24,6 +24,7 @@
 
 mod hello;
 mod house;
+mod look;
 mod options;
 mod plan;
 mod probe;
@@ -34,6 +35,7 @@ mod tlog;
 mod wire;
 
 pub use house::House;
+pub use look::look;
 pub use options::Options;
 pub use plan::{PlannedStep, plan};
 pub use report::{Counts, PolicyHead, Report, Row, RowException};

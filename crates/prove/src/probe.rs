@@ -25,6 +25,7 @@ mod smuggling;
 mod tamper;
 mod tls;
 mod trail;
+mod uptime;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -136,6 +137,8 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::LogCipher(control) => Way::Probe(control),
         Control::BodyNoPersist(control) => Way::Probe(control),
         Control::StoreCipherHeader(control) => Way::Probe(control),
+        Control::UptimeSlo(control) => Way::Probe(control),
+        Control::UptimeExclusions(control) => Way::Probe(control),
         Control::CoverageSection(control) => Way::Section(control),
         Control::CoverageClauses(control) => Way::Clauses(control),
     }

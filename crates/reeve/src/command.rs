@@ -11,6 +11,7 @@ pub(crate) mod firewall;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod maintenance;
 pub(crate) mod prove;
 pub(crate) mod reload;
 pub(crate) mod schema;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Up(args) => up::run(args, screen),
         Command::Reload(args) => reload::run(args, screen),
         Command::Ban(args) => ban::run(args, screen),
+        Command::Maintenance(args) => maintenance::run(args, screen),
         Command::Firewall(_) => firewall::run(),
         Command::Watch(args) => watch::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),

@@ -1,6 +1,7 @@
 //! One deployment: its settings and its policy, read together and turned into a running gateway.
 
 mod control;
+mod upstreams;
 
 use std::fs::OpenOptions;
 use std::net::{IpAddr, SocketAddr};
@@ -12,9 +13,8 @@ use anyhow::Context;
 use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, AcmeCertificate, AcmeSettings, Certificate, CertificateError, ChallengeKind, ClientCertificate,
-    DialerError, DnsHook, Gateway, LocalAuthority, Sites, StartError, Tools, UnknownName, UpstreamScheme,
-    UpstreamSettings,
+    AccessLog, AcmeCertificate, AcmeSettings, Certificate, CertificateError, ChallengeKind, DnsHook, Gateway,
+    LocalAuthority, Sites, StartError, Tools, UnknownName,
 };
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{Control, Controls};
@@ -25,9 +25,11 @@ use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
-use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Protocol, Settings, Tls, Unknown};
+use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Settings, Tls, Unknown};
 
-pub(crate) use control::{BanQuestion, ControlError, Hold, Reply, Request, Socket, ask, path as control_path};
+pub(crate) use control::{
+    BanQuestion, ControlError, Hold, MaintenanceQuestion, Reply, Request, Socket, ask, path as control_path,
+};
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
@@ -313,7 +315,7 @@ impl Deployment {
                 certificate_span(settings, cause),
                 "see the cause; `reeve up` starts only with a certificate that clients can accept",
             ),
-            StartError::Upstream(cause) => ("settings::upstream", upstream_span(settings, cause), "see the cause"),
+            StartError::Upstream(cause) => ("settings::upstream", upstreams::span(settings, cause), "see the cause"),
             _ => return None,
         };
         let fault = Diagnostic::error(code, error.to_string());
@@ -367,16 +369,6 @@ fn certificate_span(settings: &Settings, cause: &CertificateError) -> Span {
     span.unwrap_or_else(|| settings.data.span.clone())
 }
 
-fn upstream_span(settings: &Settings, cause: &DialerError) -> Span {
-    let upstream = &settings.upstream;
-    match (cause, &upstream.ca, &upstream.client) {
-        (DialerError::Authorities { .. }, Some(ca), _) => ca.span.clone(),
-        (DialerError::Client { path, .. }, _, Some(client)) if *path == client.key.value => client.key.span.clone(),
-        (DialerError::Client { .. }, _, Some(client)) => client.certificate.span.clone(),
-        _ => upstream.url.span.clone(),
-    }
-}
-
 fn local_authority(settings: &Settings, names: &[Located<HostName>]) -> LocalAuthority {
     LocalAuthority { folder: settings.data.value.join("ca"), names: texts(names), valid_days: LOCAL_CERTIFICATE_DAYS }
 }
@@ -419,7 +411,6 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
     let others = settings.sites.others.iter().filter_map(certificate).collect();
     // Settings that ask for a certificate and name nobody to ask are refused when they are read.
     let first = certificate(&settings.tls).unwrap_or_else(|| Certificate::Local(local_authority(settings, &[])));
-    let upstream = &settings.upstream;
     reeve_edge::Settings {
         https: settings.listen.https.iter().map(|located| located.value).collect(),
         http: settings.listen.http.iter().map(|located| located.value).collect(),
@@ -432,26 +423,9 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
                 Unknown::Refuse => UnknownName::Refuse,
             },
         },
-        upstream: UpstreamSettings {
-            scheme: match upstream.url.value.protocol {
-                Protocol::Http => UpstreamScheme::Http,
-                Protocol::H2c => UpstreamScheme::H2c,
-                Protocol::Https => UpstreamScheme::Https,
-            },
-            host: upstream.url.value.host.clone(),
-            port: upstream.url.value.port,
-            authorities: upstream.ca.as_ref().map(|ca| ca.value.clone()),
-            pins: upstream.pins.iter().map(|pin| pin.value).collect(),
-            client: upstream.client.as_ref().map(|client| ClientCertificate {
-                chain: client.certificate.value.clone(),
-                key: client.key.value.clone(),
-            }),
-            connect: upstream.connect.duration(),
-            answer: upstream.answer.duration(),
-            idle: upstream.idle.duration(),
-            idle_connections_max: usize::try_from(upstream.connections).unwrap_or(usize::MAX),
-        },
         session: settings.session.clone(),
+        upstream: upstreams::edge(&settings.upstream),
+        routing: upstreams::routing(settings),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),

@@ -6,11 +6,13 @@
 mod bans;
 mod certificates;
 mod desk;
+mod maintenance;
 mod open;
 mod purge;
 mod rates;
 mod recorder;
 mod system;
+mod uptime;
 mod verdict;
 mod watches;
 
@@ -34,9 +36,11 @@ use crate::firewall::{Firewall, Helper};
 use crate::sandbox;
 use crate::settings::{Counters, Database, LedgerSettings, Located, Place, Seal, Settings, StoreSettings, Tls};
 
+pub(crate) use maintenance::Window;
 pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, store_settings};
 pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
+pub(crate) use uptime::UptimePlan;
 pub(crate) use verdict::VerdictRecord;
 pub(crate) use watches::{Watched, promised, watched};
 
@@ -147,6 +151,10 @@ pub(crate) struct Keeping {
     /// The kernel's copy of the bans, where there is one.
     firewall: OnceLock<Firewall>,
     ban_post: tokio::sync::Mutex<bans::BanPost>,
+    /// Held only for a moment.
+    maintenance: Mutex<maintenance::Maintenance>,
+    /// Held only for a moment.
+    uptime: Mutex<uptime::Uptime>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
     requests: Arc<Requests>,
@@ -227,6 +235,8 @@ impl Keeping {
             watches: Mutex::default(),
             firewall: OnceLock::new(),
             ban_post: tokio::sync::Mutex::default(),
+            maintenance: Mutex::default(),
+            uptime: Mutex::default(),
             clock,
             ids,
             requests,
@@ -359,6 +369,9 @@ impl Keeping {
                 _ = bans.tick(), if self.shares_bans() => {
                     if let Err(error) = self.poll_bans().await {
                         tracing::error!(%error, "bans of other nodes cannot be read; tried again");
+                    }
+                    if let Err(error) = self.restore_maintenance().await {
+                        tracing::error!(%error, "times of maintenance of other nodes cannot be read; tried again");
                     }
                 }
                 _ = watches.tick() => self.tend_watches().await,

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use reeve_base::document::{self, FromValue, Mismatch, Value};
 use reeve_base::{Diagnostic, Period, Source, Span, limit};
-use reeve_edge::{KeyPin, Session};
+use reeve_edge::Session;
 
 use crate::diagnostics::{self, Refused};
 use crate::input;
@@ -31,6 +31,7 @@ pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
 pub(crate) use ban::BanSettings;
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
+pub(crate) use upstream::{Circuit, Health, Route, Upstream};
 pub(crate) use watch::{WatchRule, WatchSettings};
 
 /// What a deployment is set to. Every path is absolute.
@@ -48,6 +49,10 @@ pub(crate) struct Settings {
     pub(crate) sites: Sites,
     /// The application behind.
     pub(crate) upstream: Upstream,
+    /// Other applications behind.
+    pub(crate) named: Vec<Upstream>,
+    /// What goes to which.
+    pub(crate) routes: Vec<Route>,
     /// What opens the root key.
     pub(crate) seal: Seal,
     /// The ledger.
@@ -68,6 +73,13 @@ pub(crate) struct Settings {
     pub(crate) prove: Prove,
 }
 
+impl Settings {
+    /// Every application behind, that of `[upstream]` first.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        std::iter::once(&self.upstream).chain(&self.named)
+    }
+}
+
 /// Where clients come in.
 #[derive(Debug, Clone)]
 pub(crate) struct Listen {
@@ -77,27 +89,6 @@ pub(crate) struct Listen {
     pub(crate) http: Vec<Located<SocketAddr>>,
     /// How clients outside call the site, where that differs from the listeners (port forwarding, a load balancer).
     pub(crate) public: Option<Located<PublicUrl>>,
-}
-
-/// The application behind.
-#[derive(Debug, Clone)]
-pub(crate) struct Upstream {
-    /// Where.
-    pub(crate) url: Located<UpstreamUrl>,
-    /// The authority that signed its certificate, if not a public one. Only with `https`.
-    pub(crate) ca: Option<Located<PathBuf>>,
-    /// The keys that it may have; any, if there are none. Only with `https`.
-    pub(crate) pins: Vec<Located<KeyPin>>,
-    /// What it is shown if it asks who we are. Only with `https`.
-    pub(crate) client: Option<ClientFiles>,
-    /// How long a connection may take to be made.
-    pub(crate) connect: Period,
-    /// How long the application may take to begin an answer.
-    pub(crate) answer: Period,
-    /// How long an unused connection is kept.
-    pub(crate) idle: Period,
-    /// How many unused connections each worker keeps.
-    pub(crate) connections: u32,
 }
 
 /// The gateway's own certificate as a client, in PEM.

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::body::RequestBody;
-use crate::settings::{ClientCertificate, UpstreamScheme, UpstreamSettings};
+use crate::settings::{ClientCertificate, ServerAddress, UpstreamScheme, UpstreamSettings};
 use crate::worker::LocalExecutor;
 
 use super::H1Connection;
@@ -31,7 +31,7 @@ use super::key_pin::{KeyPin, Pinned};
 pub(crate) enum ConnectError {
     #[error("cannot connect to {to}: {source}")]
     Tcp { to: String, source: io::Error },
-    #[error("no connection to {to} within {within:?}")]
+    #[error("no connection to {to} within {within:?} (`connect`)")]
     Timeout { to: String, within: Duration },
     #[error("TLS with {to} failed: {source}")]
     Tls { to: String, source: io::Error },
@@ -60,13 +60,23 @@ pub enum DialerError {
     },
     /// The policy promises pins, and there are too few of them.
     #[error(
-        "the policy promises {needed} pins of the upstream's keys, spare ones among them, and the settings name {found}"
+        "the policy promises {needed} pins of the upstream's keys, spare ones among them, and the settings of `{upstream}` name {found}"
     )]
     TooFewPins {
+        /// The upstream's name.
+        upstream: String,
         /// How many different ones there are.
         found: usize,
         /// How many there must be.
         needed: usize,
+    },
+    /// A route leads nowhere.
+    #[error("the route `{route}` leads to `{name}`, and there is no such upstream")]
+    UnknownUpstream {
+        /// The route's path.
+        route: String,
+        /// The name.
+        name: String,
     },
     /// TLS cannot be set up.
     #[error("TLS to the upstream cannot be set up: {0}")]
@@ -93,33 +103,39 @@ pub(crate) enum Dialled {
 }
 
 impl Dialer {
-    pub(crate) fn new(
+    /// One for each server, in their order.
+    pub(super) fn all(
         settings: &UpstreamSettings,
         versions: &[&'static rustls::SupportedProtocolVersion],
-    ) -> Result<Self, DialerError> {
-        let tls = match settings.scheme {
-            UpstreamScheme::Http | UpstreamScheme::H2c => None,
-            UpstreamScheme::Https => {
-                let name = ServerName::try_from(settings.host.clone())
-                    .map_err(|error| DialerError::Host(settings.host.clone(), error))?;
-                let trust = Trust {
-                    authorities: settings.authorities.as_deref(),
-                    pins: &settings.pins,
-                    client: settings.client.as_ref(),
-                };
-                Some((connector(trust, versions)?, name))
-            }
+    ) -> Result<Vec<Self>, DialerError> {
+        let trust = Trust {
+            authorities: settings.authorities.as_deref(),
+            pins: &settings.pins,
+            client: settings.client.as_ref(),
         };
-        Ok(Self {
-            scheme: settings.scheme,
-            host: settings.host.as_str().into(),
-            port: settings.port,
-            connect_max: settings.connect,
-            tls,
-        })
+        let connector = match settings.scheme {
+            UpstreamScheme::Http | UpstreamScheme::H2c => None,
+            UpstreamScheme::Https => Some(connector(trust, versions)?),
+        };
+        let one = |server: &ServerAddress| {
+            let name = || {
+                let name = ServerName::try_from(server.host.clone());
+                name.map_err(|error| DialerError::Host(server.host.clone(), error))
+            };
+            let tls = connector.clone().map(|connector| Ok::<_, DialerError>((connector, name()?))).transpose()?;
+            Ok(Self {
+                scheme: settings.scheme,
+                host: server.host.as_str().into(),
+                port: server.port,
+                connect_max: settings.connect,
+                tls,
+            })
+        };
+        settings.servers.iter().map(one).collect()
     }
 
-    fn to(&self) -> String {
+    /// Its host and port.
+    pub(crate) fn to(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
+use super::condition::ServerState;
 use super::connect::ConnectError;
+use super::group::{Server, Upstream};
 use crate::gateway::Shared;
 use crate::rate::Session;
-use crate::settings::{UpstreamScheme, UpstreamSettings};
+use crate::settings::{ServerAddress, UpstreamScheme, UpstreamSettings};
 
 /// How a gateway that runs reaches its application.
 #[derive(Clone)]
@@ -15,10 +17,12 @@ pub struct Outward {
     shared: Weak<Shared>,
 }
 
-/// Where the application is, and by what it is known.
+/// Where one server of an application is, by what it is known, and how it does.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Outlook {
+    /// What routes call the application.
+    pub name: String,
     /// Its name or address.
     pub host: String,
     /// Its port.
@@ -29,6 +33,10 @@ pub struct Outlook {
     pub pins: Vec<String>,
     /// Whether the gateway shows a certificate of its own.
     pub shows_certificate: bool,
+    /// Whether it gets requests.
+    pub state: ServerState,
+    /// Requests under way at it; not counted, and 0, where there is nothing to choose between.
+    pub open: u32,
 }
 
 /// Why a trial did not end in a handshake.
@@ -41,6 +49,9 @@ pub enum TrialError {
     /// The address is another machine's.
     #[error("{0} is not on this machine, and nothing else is tried")]
     Elsewhere(SocketAddr),
+    /// There is no upstream of this name.
+    #[error("there is no upstream `{0}`")]
+    Unknown(String),
     /// The application is spoken to in plaintext.
     #[error("the application is not spoken to over TLS")]
     Plaintext,
@@ -54,18 +65,27 @@ impl Outward {
         Self { shared: Arc::downgrade(shared) }
     }
 
-    /// Where the application is; none if the gateway has stopped.
+    /// Every server of every application, those of the first one first; none if the gateway has stopped.
     #[must_use]
-    pub fn outlook(&self) -> Option<Outlook> {
-        let live = self.shared.upgrade()?.live.load_full();
-        let UpstreamSettings { host, port, scheme, pins, client, .. } = &*live.upstream;
-        Some(Outlook {
-            host: host.clone(),
-            port: *port,
-            tls: *scheme == UpstreamScheme::Https,
-            pins: pins.iter().map(ToString::to_string).collect(),
-            shows_certificate: client.is_some(),
-        })
+    pub fn outlook(&self) -> Vec<Outlook> {
+        let Some(shared) = self.shared.upgrade() else { return Vec::new() };
+        let live = shared.live.load_full();
+        let of = |upstream: &Upstream| {
+            let UpstreamSettings { name, scheme, servers, pins, client, .. } = &upstream.settings;
+            let pins: Vec<_> = pins.iter().map(ToString::to_string).collect();
+            let one = |(address, server): (&ServerAddress, &Server)| Outlook {
+                name: name.clone(),
+                host: address.host.clone(),
+                port: address.port,
+                tls: *scheme == UpstreamScheme::Https,
+                pins: pins.clone(),
+                shows_certificate: client.is_some(),
+                state: server.condition.state(),
+                open: server.condition.open(),
+            };
+            servers.iter().zip(&upstream.servers).map(one).collect::<Vec<_>>()
+        };
+        live.upstreams.all.iter().flat_map(of).collect()
     }
 
     /// What the application knows a user by; none if the gateway has stopped.
@@ -74,17 +94,20 @@ impl Outward {
         Some(self.shared.upgrade()?.live.load().rates.session.clone())
     }
 
-    /// Shakes hands with a server on this machine as if it were the application, and ends the connection: what a probe
-    /// needs to see whom the gateway would believe. Nothing is sent over it.
+    /// Shakes hands with a server on this machine as if it were the application `name`, or the first one, and ends the
+    /// connection: what a probe needs to see whom the gateway would believe. Nothing is sent over it.
     ///
     /// # Errors
     /// See [`TrialError`].
-    pub async fn attempt(&self, address: SocketAddr) -> Result<(), TrialError> {
+    pub async fn attempt(&self, name: Option<&str>, address: SocketAddr) -> Result<(), TrialError> {
         if !address.ip().to_canonical().is_loopback() {
             return Err(TrialError::Elsewhere(address));
         }
         let live = self.shared.upgrade().ok_or(TrialError::Stopped)?.live.load_full();
-        let dialer = live.dialer.clone();
+        let named = |upstream: &&Upstream| name.is_none_or(|name| upstream.settings.name == name);
+        let server = live.upstreams.all.iter().find(named).and_then(|upstream| upstream.servers.first());
+        let unknown = || TrialError::Unknown(name.unwrap_or_default().to_owned());
+        let dialer = server.ok_or_else(unknown)?.dialer.clone();
         drop(live);
         match dialer.handshake_at(address).await {
             Some(Ok(())) => Ok(()),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Session, Settings, Sites, Tools, UpstreamScheme,
-    UpstreamSettings,
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Routing, ServerAddress, Session, Settings, Sites, Tools,
+    UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -49,9 +49,9 @@ pub(crate) fn demo_controls() -> Controls {
 
 pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
     UpstreamSettings {
+        name: String::from("default"),
         scheme: UpstreamScheme::Http,
-        host: address.ip().to_string(),
-        port: address.port(),
+        servers: vec![server(address)],
         authorities: None,
         pins: Vec::new(),
         client: None,
@@ -59,7 +59,14 @@ pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
         answer: Duration::from_secs(1),
         idle: Duration::from_secs(30),
         idle_connections_max: 8,
+        retries: 2,
+        health: None,
+        circuit: None,
     }
+}
+
+pub(crate) fn server(address: SocketAddr) -> ServerAddress {
+    ServerAddress { host: address.ip().to_string(), port: address.port() }
 }
 
 impl House {
@@ -93,6 +100,7 @@ impl House {
             sites: Sites::default(),
             upstream,
             session: Session { cookie: Some(String::from("session")), bearer: true },
+            routing: Routing::default(),
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),

@@ -72,7 +72,7 @@ fn an_application_that_speaks_http2_gets_it() {
     let inner = House::before(application.address);
     let mut settings = upstream(inner.https());
     settings.scheme = UpstreamScheme::Https;
-    settings.host = String::from("localhost");
+    settings.servers[0].host = String::from("localhost");
     settings.authorities = Some(inner.folder.path().join("ca.pem"));
     let outer = House::with(settings, &demo_controls());
     for _ in 0..3 {
@@ -87,7 +87,7 @@ fn an_upstream_whose_certificate_is_not_vouched_for_is_refused() {
     let stranger = House::before(Application::answering(OK).address);
     let mut settings = upstream(inner.https());
     settings.scheme = UpstreamScheme::Https;
-    settings.host = String::from("localhost");
+    settings.servers[0].host = String::from("localhost");
     settings.authorities = Some(stranger.folder.path().join("ca.pem"));
     let outer = House::with(settings, &demo_controls());
     assert!(outer.get("/").starts_with("HTTP/1.1 502 "));

@@ -200,14 +200,14 @@ fn a_trial_shows_whom_the_gateway_would_believe_and_goes_nowhere_else() {
     let (secured, foreign) = (Secured::start(Asks::Nobody), Secured::start(Asks::Nobody));
     let house = House::with(secured.upstream(vec![secured.own, secured.spare()]), &demo_controls());
     let outward = house.gateway().outward();
-    let outlook = outward.outlook().unwrap();
+    let outlook = outward.outlook().remove(0);
     assert!(outlook.tls && outlook.pins.contains(&secured.own.to_string()) && !outlook.shows_certificate);
     runtime.block_on(async {
-        outward.attempt(secured.address).await.unwrap();
-        assert!(matches!(outward.attempt(foreign.address).await, Err(TrialError::Refused(_))));
+        outward.attempt(None, secured.address).await.unwrap();
+        assert!(matches!(outward.attempt(None, foreign.address).await, Err(TrialError::Refused(_))));
         let elsewhere = "192.0.2.1:443".parse().unwrap();
-        assert!(matches!(outward.attempt(elsewhere).await, Err(TrialError::Elsewhere(_))));
+        assert!(matches!(outward.attempt(None, elsewhere).await, Err(TrialError::Elsewhere(_))));
     });
     house.close();
-    assert!(outward.outlook().is_none());
+    assert!(outward.outlook().is_empty());
 }

@@ -272,8 +272,6 @@ pub const PLANNED: &[Planned] = &[
     plan("supply", "sql.sast"),
     plan("access", "tenant.isolation"),
     plan("prove", "tls.scan_age"),
-    plan("watch", "uptime.exclusions"),
-    plan("watch", "uptime.slo"),
     plan("supply", "vcs.review"),
     plan("supply", "vuln.shift_left"),
     plan("cloud", "waf.attack_set"),

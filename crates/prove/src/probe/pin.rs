@@ -37,28 +37,39 @@ impl Probe for TlsPin {
 
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
         Box::pin(async move {
-            let upstream = site.status().await?.upstream;
-            let none = || Cause::Unexpected(String::from("the gateway does not say how it reaches its application"));
-            let upstream = upstream.ok_or_else(none)?;
-            if !upstream.tls {
-                // Neither kept nor broken: there is no key on this connection that could be pinned.
-                return Err(Cause::Unexpected(String::from("the application is spoken to in plaintext")));
+            let upstreams = site.status().await?.upstreams;
+            let (secured, plain): (Vec<_>, Vec<_>) = upstreams.iter().partition(|upstream| upstream.tls);
+            for upstream in &secured {
+                judge(self, site, upstream, notes).await?;
             }
-            spares(self, &upstream, notes);
-            foreign_key(site, &upstream, notes).await?;
-            let key = key_of(site, &upstream).await?;
-            notes.either(match upstream.pins.contains(&key) {
-                true => Ok(format!("the application's key {key} is one of the pins")),
-                false => Err(format!("the application's key {key} is none of the pins")),
-            });
+            if let Some(upstream) = plain.first() {
+                // Neither kept nor broken: there is no key on this connection that could be pinned.
+                let which = format!("{}:{} (`{}`)", upstream.host, upstream.port, upstream.name);
+                return Err(Cause::Unexpected(format!("the application at {which} is spoken to in plaintext")));
+            }
+            let Some(pins) = secured.iter().map(|upstream| upstream.pins.len()).min() else {
+                let none = "the gateway does not say how it reaches its application";
+                return Err(Cause::Unexpected(String::from(none)));
+            };
             let twin = site.serves(notes).await?;
-            let pins = upstream.pins.len();
             Ok(Kept::with(
                 twin,
                 format!("a server with another key is refused for it; {pins} pins, one of them in use"),
             ))
         })
     }
+}
+
+/// Judges the way to one server of an application.
+async fn judge(promise: &TlsPin, site: &Site, upstream: &UpstreamStatus, notes: &mut Notes) -> Result<(), Cause> {
+    spares(promise, upstream, notes);
+    foreign_key(site, upstream, notes).await?;
+    let key = key_of(site, upstream).await?;
+    notes.either(match upstream.pins.contains(&key) {
+        true => Ok(format!("the application's key {key} is one of the pins")),
+        false => Err(format!("the application's key {key} is none of the pins")),
+    });
+    Ok(())
 }
 
 fn spares(promise: &TlsPin, upstream: &UpstreamStatus, notes: &mut Notes) {
@@ -83,7 +94,7 @@ async fn foreign_key(site: &Site, upstream: &UpstreamStatus, notes: &mut Notes) 
         let (stream, _) = listener.accept().await.map_err(|error| odd(&error))?;
         Ok::<_, Cause>(acceptor.accept(stream).await.map(drop))
     };
-    let question = json!({ "try_upstream": { "address": address } });
+    let question = json!({ "try_upstream": { "name": upstream.name, "address": address } });
     let asked = site.tell(&question);
     let (ended, told) = tokio::join!(timeout(site.deadline(), accept), asked);
     told?;

@@ -40,8 +40,9 @@ pub(crate) struct Status {
     /// The certificates that it shows.
     #[serde(default)]
     pub(crate) certificates: Vec<CertificateStatus>,
-    /// How it reaches its application; none if no gateway runs.
-    pub(crate) upstream: Option<UpstreamStatus>,
+    /// How it reaches its applications, each server of each; none if no gateway runs.
+    #[serde(default)]
+    pub(crate) upstreams: Vec<UpstreamStatus>,
     /// What its limits on rates stand on; none if no gateway runs.
     pub(crate) rates: Option<RatesStatus>,
 }
@@ -102,6 +103,8 @@ pub(crate) struct CertificateStatus {
 /// What the deployment says of its way to the application.
 #[derive(Debug, Deserialize)]
 pub(crate) struct UpstreamStatus {
+    /// What routes call the application.
+    pub(crate) name: String,
     /// A name or an address.
     pub(crate) host: String,
     /// Its port.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use reeve_base::{Clock, SystemClock, SystemEntropy};
-use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools};
+use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Routing, Settings, Sites, Tools};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::Controls;
 use reeve_prove::{Options, Target};
@@ -132,6 +132,7 @@ impl Demo {
             public_port: None,
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
+            routing: Routing::default(),
             upstream: prove::sample_upstream(application.address),
             session: prove::sample_session(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -223,7 +223,7 @@ pub(crate) fn authorities(path: &Path) -> anyhow::Result<Trust> {
 }
 
 /// The deployment's own listeners, called by the name that clients use.
-fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
+pub(crate) fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
     let settings = &deployment.loaded.settings;
     let reachable = |listener: Option<&Located<SocketAddr>>| listener.map(|listener| reachable(listener.value));
     let https = reachable(settings.listen.https.first()).context("the settings name no TLS listener")?;

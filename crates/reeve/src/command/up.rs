@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use reeve_base::{SystemClock, SystemEntropy};
 use reeve_edge::Gateway;
+use reeve_policy::catalogue::Controls;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -14,7 +15,7 @@ use crate::deployment::{self, Deployment, Reply, Request, Socket};
 use crate::environment;
 use crate::exit::ExitCode;
 use crate::failure;
-use crate::keeping::{Act, Keeping};
+use crate::keeping::{Act, Keeping, UptimePlan};
 use crate::sandbox;
 use crate::screen::{GOOD, STRONG, Screen, paint};
 
@@ -68,15 +69,18 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         }
         deployment.exempt(&keeping);
         keeping.restore_bans().await?;
+        keeping.restore_maintenance().await?;
+        keeping.restore_uptime().await?;
         let me = format!("uid:{}", rustix::process::getuid().as_raw());
         deployment.record_system(&keeping).await?;
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;
         let settings = deployment.edge(&keeping).await;
         let (gateway, writer) = deployment.start(&clock, &keeping, settings)?;
         deployment.watch(&keeping).await?;
+        measure(&deployment, &keeping);
         let tending = tokio::spawn({
             let keeping = Arc::clone(&keeping);
-            async move { tokio::join!(keeping.tend(), keeping.care()) }
+            async move { tokio::join!(keeping.tend(), keeping.care(), keeping.measure()) }
         });
         greet(&deployment, &gateway, screen);
         let running =
@@ -103,6 +107,20 @@ fn act<'a>(activity: &'static str, actor: &'a str, action: &'static str, deploym
     Act { activity, actor, action, object: &deployment.policy.version }
 }
 
+/// Measures what the policy promises of availability, if it does, where visitors come in.
+fn measure(deployment: &Deployment, keeping: &Keeping) {
+    let controls = Controls::of(&deployment.policy);
+    let by_name = deployment.loaded.settings.listen.public.is_some();
+    let plan = controls.uptime_slo.as_ref().and_then(|_| match super::prove::own_target(deployment) {
+        Ok(target) => Some(UptimePlan { target, by_name }),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "whether the site answers cannot be measured");
+            None
+        }
+    });
+    keeping.promise_uptime(&controls, plan);
+}
+
 fn greet(deployment: &Deployment, gateway: &Gateway, screen: &Screen) {
     let policy = &deployment.policy;
     let enforced = policy.controls().count();
@@ -119,8 +137,11 @@ fn greet(deployment: &Deployment, gateway: &Gateway, screen: &Screen) {
     for address in gateway.http() {
         screen.talk(format_args!("{} http://{address}, plaintext", paint(GOOD, "serving")));
     }
-    let upstream = &deployment.loaded.settings.upstream.url.value;
-    screen.talk(format_args!("in front of {}://{}:{}", upstream.protocol.scheme(), upstream.host, upstream.port));
+    for upstream in deployment.loaded.settings.upstreams() {
+        for url in upstream.urls().map(|url| &url.value) {
+            screen.talk(format_args!("in front of {}://{}:{}", url.protocol.scheme(), url.host, url.port));
+        }
+    }
     if let Some(authority) = deployment.authority() {
         screen.talk(format_args!("clients trust {}", authority.display()));
     }
@@ -192,6 +213,7 @@ impl Running<'_> {
         }
         let mut later = reloaded?.after_restart;
         deployment.watch(self.keeping).await?;
+        measure(&deployment, self.keeping);
         later.extend(deployment.fixed_since(self.started));
         deployment::show_warnings(&deployment.warnings, self.screen);
         let mut text = format!("reloaded: {} {}", deployment.policy.title, deployment.policy.version);

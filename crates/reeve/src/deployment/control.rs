@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::civil::Date;
+use reeve_base::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
@@ -58,6 +59,10 @@ pub(crate) enum Request {
     },
     /// Who is banned, or is to be, or no longer.
     Bans(BanQuestion),
+    /// When the site is closed, or is to be.
+    Maintenance(MaintenanceQuestion),
+    /// Whether the site answered, minute by minute.
+    Uptime,
     /// Make a new version of the store key, and seal under it what is under older ones.
     RotateKey,
     /// Record that what opens the keys is about to be changed.
@@ -67,6 +72,9 @@ pub(crate) enum Request {
     },
     /// Shake hands with a server on this machine as if it were the application, and end the connection.
     TryUpstream {
+        /// As if it were the application of this name; the first one without it.
+        #[serde(default)]
+        name: Option<String>,
         /// Where it is: a loopback address.
         address: SocketAddr,
     },
@@ -108,6 +116,44 @@ pub(crate) enum BanQuestion {
     Canary {
         /// Which.
         address: IpAddr,
+    },
+}
+
+/// About maintenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum MaintenanceQuestion {
+    /// Which windows there are.
+    List {
+        /// Those that are over, too.
+        all: bool,
+    },
+    /// Close the site to visitors now.
+    On {
+        /// For how long; until it is opened if nothing is said.
+        seconds: Option<u64>,
+        /// Why, in a few words.
+        reason: String,
+        /// Addresses and networks that are served all the same.
+        allow: Vec<String>,
+    },
+    /// Open it.
+    Off {
+        /// End this window, whatever it does; without it, all that close the site now.
+        id: Option<String>,
+    },
+    /// Say beforehand when there is going to be maintenance.
+    Announce {
+        /// From when.
+        from: Timestamp,
+        /// Until when.
+        to: Timestamp,
+        /// Why, in a few words.
+        reason: String,
+        /// Close the site to visitors meanwhile.
+        shut: bool,
+        /// Addresses and networks that are served all the same.
+        allow: Vec<String>,
     },
 }
 

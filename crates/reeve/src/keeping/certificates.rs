@@ -69,11 +69,12 @@ impl Keeping {
         // A second one would be left as it is, and there is none.
         let _ = self.care.certificates.set(gateway.certificates());
         let _ = self.care.outward.set(gateway.outward());
+        self.attend_maintenance(gateway);
     }
 
-    /// How the gateway reaches its application.
-    pub(super) fn outlook(&self) -> Option<Outlook> {
-        self.care.outward.get()?.outlook()
+    /// How the gateway reaches its applications.
+    pub(super) fn outlook(&self) -> Vec<Outlook> {
+        self.care.outward.get().map(Outward::outlook).unwrap_or_default()
     }
 
     /// What the application knows a user by.
@@ -81,9 +82,9 @@ impl Keeping {
         self.care.outward.get()?.session()
     }
 
-    pub(super) async fn try_upstream(&self, address: SocketAddr) -> Reply {
+    pub(super) async fn try_upstream(&self, name: Option<&str>, address: SocketAddr) -> Reply {
         let Some(outward) = self.care.outward.get() else { return Reply::refused("there is no gateway here") };
-        match outward.attempt(address).await {
+        match outward.attempt(name, address).await {
             Ok(()) => Reply::done("the handshake succeeded", json!({ "believed": true })),
             Err(TrialError::Refused(cause)) => Reply::done(cause, json!({ "believed": false })),
             Err(error) => Reply::refused(error.to_string()),

@@ -29,12 +29,14 @@ impl Keeping {
             Request::Lift { label } => self.lift(&label, asker).await,
             Request::Purge { dry_run } => self.purge(dry_run, asker).await,
             Request::Bans(question) => self.ban_answer(question, asker).await,
+            Request::Maintenance(question) => self.maintenance_answer(question, asker).await,
+            Request::Uptime => Ok(self.uptime_answer()),
             Request::RotateKey => self.rotate(asker).await,
             Request::Reseal { what } => {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };
                 self.act(&act).await.map(|()| Reply::done("recorded", Value::Null))
             }
-            Request::TryUpstream { address } => Ok(self.try_upstream(address).await),
+            Request::TryUpstream { name, address } => Ok(self.try_upstream(name.as_deref(), address).await),
             Request::Certificates => self.certificates().await,
             Request::RenewCertificate { name } => self.renew_certificate(name.as_deref(), asker).await,
         };
@@ -71,7 +73,7 @@ impl Keeping {
                 "unsealable": health.unsealable,
             },
             "certificates": self.standing().await,
-            "upstream": self.outlook(),
+            "upstreams": self.outlook(),
             "rates": self.rates_status(),
             "watches": self.watches_status(),
             "firewall": self.firewall.get().map(Firewall::status),

@@ -79,12 +79,14 @@ impl Plan {
         if let Some(ca) = settings.sites.acme.as_ref().and_then(|acme| acme.ca.as_ref()) {
             plan.read_again(&ca.value, "ACME directory's authority");
         }
-        if let Some(ca) = &settings.upstream.ca {
-            plan.read_again(&ca.value, "upstream's authority");
-        }
-        if let Some(client) = &settings.upstream.client {
-            plan.read_again(&client.certificate.value, "certificate for the upstream");
-            plan.read_again(&client.key.value, "private key for the upstream");
+        for upstream in settings.upstreams() {
+            if let Some(ca) = &upstream.ca {
+                plan.read_again(&ca.value, "upstream's authority");
+            }
+            if let Some(client) = &upstream.client {
+                plan.read_again(&client.certificate.value, "certificate for the upstream");
+                plan.read_again(&client.key.value, "private key for the upstream");
+            }
         }
         if let Access::File(log) = &settings.access {
             plan.append(&log.value);

@@ -9,8 +9,8 @@ use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
 
 use super::{
-    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, Upstream, ban, keeping, sense,
-    session, tls, upstream, watch,
+    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, ban, keeping, sense, session, tls,
+    upstream, watch,
 };
 
 /// The one format there is.
@@ -36,6 +36,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let tls = section(&mut top, "tls", Some("local = [\"localhost\", \"127.0.0.1\"]"));
     let acme = section(&mut top, "acme", None);
     let upstream = section(&mut top, "upstream", Some("url = \"http://127.0.0.1:3000\""));
+    let (named, routes) = (top.value("upstreams"), top.value("route"));
     let keys = section(&mut top, "keys", None);
     let ledger = section(&mut top, "ledger", None);
     let store = section(&mut top, "store", None);
@@ -51,7 +52,9 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let listen = listen.and_then(|table| read_listen(table, faults));
     let tls = tls.and_then(|table| tls::read(table, folder, faults));
     let acme = acme.and_then(|table| tls::read_acme(table, folder, faults));
-    let upstream = upstream.and_then(|table| read_upstream(table, folder, faults));
+    let upstream = upstream.and_then(|table| upstream::read(table, folder, faults));
+    let named = upstream::read_named(named, folder, faults);
+    let routes = upstream::read_routes(routes, faults);
     // Tables that may be left out are read as if they were empty: their keys have defaults.
     let empty = Table::default();
     let data = resolved(folder, data);
@@ -72,6 +75,8 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         tls,
         sites: Sites { acme, ..sites },
         upstream: upstream?,
+        named,
+        routes,
         seal,
         ledger,
         store,
@@ -115,20 +120,6 @@ fn read_listen(table: &Table, faults: &mut Faults) -> Option<Listen> {
     }
     fields.finish();
     Some(Listen { https: https?, http, public })
-}
-
-fn read_upstream(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Upstream> {
-    let mut fields = Fields::new(table, "`[upstream]`", faults);
-    let url = fields.required("url");
-    let ca = fields.optional::<Located<PathBuf>>("ca").map(|path| resolved(folder, path));
-    let connect = bounded(&mut fields, "connect", &(Period::seconds(1)..=Period::minutes(1)), Period::seconds(5));
-    let answer = bounded(&mut fields, "answer", &(Period::seconds(1)..=Period::minutes(60)), Period::seconds(30));
-    let idle = bounded(&mut fields, "idle", &(Period::seconds(1)..=Period::minutes(60)), Period::seconds(60));
-    let connections = bounded(&mut fields, "connections", &(1..=10_000), 128);
-    let pins = upstream::read_pins(&mut fields);
-    let client = upstream::read_client(&mut fields, table, folder);
-    fields.finish();
-    Some(Upstream { url: url?, ca, pins, client, connect, answer, idle, connections })
 }
 
 fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {
@@ -187,7 +178,7 @@ fn read_prove(table: &Table, faults: &mut Faults) -> Prove {
     Prove { error_path: error_path.map(|path| path.value) }
 }
 
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 

@@ -1,6 +1,7 @@
 //! Settings that are each readable and make no sense together.
 
 mod certificates;
+mod upstreams;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -12,9 +13,12 @@ use super::{HostName, Listen, Located, Protocol, Settings, Upstream};
 /// Records what contradicts itself.
 pub(super) fn check(settings: &Settings, faults: &mut Faults) {
     taken_twice(&settings.listen, faults);
-    own_listener(&settings.upstream, &settings.listen, faults);
-    unused_ca(&settings.upstream, faults);
-    unused_keys(&settings.upstream, faults);
+    for upstream in settings.upstreams() {
+        own_listener(upstream, &settings.listen, faults);
+        unused_ca(upstream, faults);
+        unused_keys(upstream, faults);
+    }
+    upstreams::check(settings, faults);
     certificates::check(settings, faults);
     certificates::unnamed_public(settings, faults);
 }
@@ -54,22 +58,23 @@ fn overlap(first: SocketAddr, second: SocketAddr) -> bool {
 
 /// An upstream that is the gateway itself: each request would come back until nothing is left.
 fn own_listener(upstream: &Upstream, listen: &Listen, faults: &mut Faults) {
-    let url = &upstream.url.value;
-    // Other names are not looked up: what they mean may change, and reading settings asks nobody.
-    let Some(address) = literal(&url.host) else { return };
-    let own = listeners(listen).find(|listener| {
-        let at = listener.value;
-        // Whoever listens on all addresses also listens on this one, if it is the machine's; loopback always is.
-        let here = at.ip() == address || (at.ip().is_unspecified() && address.is_loopback());
-        at.port() == url.port && at.port() != 0 && here
-    });
-    if let Some(listener) = own {
-        faults.push(
-            Diagnostic::error("settings::loop", "the upstream is the gateway itself")
-                .at(upstream.url.span.clone(), "requests would be sent here")
-                .at(listener.span.clone(), "and come in again here")
-                .help("write the address on which the application listens"),
-        );
+    for url in upstream.urls() {
+        // Other names are not looked up: what they mean may change, and reading settings asks nobody.
+        let Some(address) = literal(&url.value.host) else { continue };
+        let own = listeners(listen).find(|listener| {
+            let at = listener.value;
+            // Whoever listens on all addresses also listens on this one, if it is the machine's; loopback always is.
+            let here = at.ip() == address || (at.ip().is_unspecified() && address.is_loopback());
+            at.port() == url.value.port && at.port() != 0 && here
+        });
+        if let Some(listener) = own {
+            faults.push(
+                Diagnostic::error("settings::loop", "the upstream is the gateway itself")
+                    .at(url.span.clone(), "requests would be sent here")
+                    .at(listener.span.clone(), "and come in again here")
+                    .help("write the address on which the application listens"),
+            );
+        }
     }
 }
 

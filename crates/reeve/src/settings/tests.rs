@@ -246,3 +246,34 @@ fn pins_need_a_spare_and_tls() {
     check(url, &format!("{secure}\ncertificate = 'c'"), &[("settings::no-key", "certificate")]);
     check(url, &format!("{secure}\nkey = 'k'"), &[("settings::no-certificate", "key")]);
 }
+
+#[test]
+fn several_servers_come_with_a_circuit_and_one_without() {
+    let url = "url = \"http://127.0.0.1:3000\"";
+    assert_eq!(sound(SOUND).upstream.circuit, None);
+    let settings = sound(&SOUND.replace(url, "urls = ['http://127.0.0.1:1', 'http://127.0.0.1:2']"));
+    assert_eq!(settings.upstream.urls().count(), 2);
+    let circuit = settings.upstream.circuit.unwrap();
+    assert_eq!((circuit.failures, circuit.window, circuit.errors), (5, Period::seconds(10), None));
+}
+
+#[test]
+fn routes_lead_to_upstreams_that_there_are() {
+    let more = |more: &str| format!("{SOUND}[[upstreams]]\nname = 'api'\nurl = 'http://127.0.0.1:1'\n{more}");
+    let settings = sound(&more("[[route]]\npath = '/api/'\nupstream = 'api'"));
+    assert_eq!(settings.routes[0].path.value, "/api");
+    let settings = sound(&more("[[route]]\nhost = 'API.example.com'\nupstream = 'api'"));
+    assert_eq!(settings.routes[0].path.value, "");
+    let found = |text: &str| match super::check("reeve.toml", text.as_bytes(), &around()) {
+        Ok(loaded) => loaded.warnings.iter().map(|fault| fault.code).collect::<Vec<_>>(),
+        Err(refused) => refused.faults.iter().map(|fault| fault.code).collect(),
+    };
+    assert_eq!(found(&more("")), ["settings::unused-upstream"]);
+    assert_eq!(found(&more("[[route]]\npath = '/'\nupstream = 'api'")), ["settings::unused-upstream"]);
+    let unknown = "[[route]]\npath = '/a'\nupstream = 'api'\n[[route]]\npath = '/b'\nupstream = 'apy'";
+    assert_eq!(found(&more(unknown)), ["settings::unknown-upstream"]);
+    for path in ["api", "/a//b", "/a/../b", "/a;b", "/%61", "/a?b", "//", "/a b"] {
+        let route = format!("[[route]]\npath = '{path}'\nupstream = 'api'");
+        assert_eq!(found(&more(&route)), ["settings::route-path"], "{path}");
+    }
+}

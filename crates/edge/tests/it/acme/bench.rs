@@ -9,7 +9,7 @@ use std::time::Duration;
 use reeve_base::{Clock, Sealer, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, Announced, Bans, Certificate, Certificates, ChallengeKind, DnsChange,
-    DnsHook, Gateway, Keeper, KeeperTools, News, Press, Session, Settings, Sites, Tools,
+    DnsHook, Gateway, Keeper, KeeperTools, News, Press, Routing, Session, Settings, Sites, Tools,
 };
 use reeve_store::{CounterPlace, Database, ObjectPlace, Store};
 use reeve_testkit::{Pebble, PebbleSettings, free_ports};
@@ -92,6 +92,7 @@ impl Bench {
             sites: Sites::default(),
             upstream: upstream(application.address),
             session: Session::default(),
+            routing: Routing::default(),
             workers: 2,
             connections_max: 1_000,
             drain: Duration::ZERO,

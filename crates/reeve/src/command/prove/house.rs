@@ -15,13 +15,14 @@ use reeve_ledger::proof::VerifierKey;
 use reeve_ledger::witness::Witness;
 use reeve_ledger::{Class, Entry};
 use reeve_policy::catalogue::{Controls, OnFailure};
+use reeve_prove::Target;
 use reeve_watch::Kind;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::command::witness;
 use crate::deployment::{self, Socket};
-use crate::keeping::{self, Act, Keeping, Kept, Recorded, Watched, Weakening};
+use crate::keeping::{self, Act, Keeping, Kept, Recorded, UptimePlan, Watched, Weakening};
 use crate::settings::{self, Located};
 
 use super::scratch::{Twist, Unrecorded};
@@ -33,7 +34,7 @@ pub(crate) struct House {
     policy_digest: String,
     desk: JoinHandle<()>,
     witnesses: Vec<JoinHandle<()>>,
-    care: OnceLock<JoinHandle<()>>,
+    care: OnceLock<JoinHandle<((), ())>>,
 }
 
 /// What is different from a deployment.
@@ -146,7 +147,16 @@ impl House {
         self.keeping.attend(gateway);
         let keeping = Arc::clone(&self.keeping);
         // One gateway in the life of a house: a second one would not be cared for, and there is none.
-        let _ = self.care.set(tokio::spawn(async move { keeping.care().await }));
+        let _ = self.care.set(tokio::spawn(async move { tokio::join!(keeping.care(), keeping.measure()) }));
+    }
+
+    /// Measures whether this site answers, if the policy promises that.
+    ///
+    /// # Errors
+    /// When the first measurement cannot be kept.
+    pub(crate) async fn measure(&self, target: &Target, controls: &Controls) -> anyhow::Result<()> {
+        self.keeping.promise_uptime(controls, Some(UptimePlan { target: target.clone(), by_name: false }));
+        self.keeping.measure_now().await
     }
 
     /// What the gateway hands its requests to.

@@ -149,6 +149,8 @@ fn off(control: &Control) -> Off {
         | Control::EdgeSlowAndFlood(_)
         | Control::DiscloseSecurityTxt(_)
         | Control::DiscloseContact(_)
+        | Control::UptimeSlo(_)
+        | Control::UptimeExclusions(_)
         | Control::CoverageSection(_) => Off::Released,
     }
 }
@@ -245,6 +247,8 @@ fn inside(control: &Control) -> Inside {
         | Control::BanHttp(_)
         | Control::BanAuto(_)
         | Control::RateUser(_)
+        | Control::UptimeSlo(_)
+        | Control::UptimeExclusions(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,
         _ => Inside::Nothing,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Session, Settings, Sites, Tools, UpstreamScheme,
-    UpstreamSettings,
+    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Routing, ServerAddress, Session, Settings, Sites, Tools,
+    UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -137,6 +137,7 @@ impl Scratch {
             sites: Sites::default(),
             upstream,
             session: sample_session(),
+            routing: Routing::default(),
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
@@ -171,6 +172,9 @@ impl Scratch {
             error_path: Some(String::from("/boom")),
             house: house.as_ref().map(House::seen),
         };
+        if let Some(house) = &house {
+            house.measure(&target, &controls).await?;
+        }
         Ok(Self {
             target,
             neighbour,
@@ -219,9 +223,9 @@ fn manners(twist: Twist, data: &Path) -> Manners {
 /// The application as an upstream, with limits for a machine that talks to itself.
 pub(crate) fn sample_upstream(address: SocketAddr) -> UpstreamSettings {
     UpstreamSettings {
+        name: String::from("default"),
         scheme: UpstreamScheme::Http,
-        host: address.ip().to_string(),
-        port: address.port(),
+        servers: vec![ServerAddress { host: address.ip().to_string(), port: address.port() }],
         authorities: None,
         pins: Vec::new(),
         client: None,
@@ -229,6 +233,9 @@ pub(crate) fn sample_upstream(address: SocketAddr) -> UpstreamSettings {
         answer: Duration::from_secs(10),
         idle: Duration::from_secs(30),
         idle_connections_max: 64,
+        retries: 0,
+        health: None,
+        circuit: None,
     }
 }
 
