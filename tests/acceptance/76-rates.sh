@@ -109,13 +109,13 @@ both 127.0.0.11 50
 check "of 100 requests of one address to two nodes, 60 pass" is "$served $refused" "60 40"
 both 127.0.0.12 50
 check "another address has 60 of its own" is "$served $refused" "60 40"
-both 127.0.0.13 25 --cookie sid=ada
+both 127.0.0.13 25 --cookie sid=zoe
 first_part=$served
-both 127.0.0.14 25 --cookie 'other=1; sid=ada'
+both 127.0.0.14 25 --cookie 'other=1; sid=zoe'
 check "one user has 40, from two addresses at two nodes" is "$((first_part + served))" 40
-both 127.0.0.14 5 --cookie sid=bob
+both 127.0.0.14 5 --cookie sid=tom
 check "another user is served" is "$served" 10
-check "no address and no session stands in Redis" lacks "$(in_redis --raw KEYS '*')" ada
+check "no address and no session stands in Redis" lacks "$(in_redis --raw KEYS "*")" zoe
 prove
 check "proved by address" is "$(verdict address)" kept
 check "proved by user" is "$(verdict user)" kept
@@ -169,6 +169,8 @@ check "both count together again by themselves" is "$(standing a 'd["state"]') $
 check "what was lost is told" has "$(standing a 'd["cause"]')" "lost its memory"
 both 127.0.0.31 50
 check "a limit of 60 is 60 again" is "$served $refused" "60 40"
+# What one node does not know of another's requests, it cannot teach a server that has lost its memory: both have heard.
+both 127.0.0.31 1
 both 127.0.0.22 5
 check "who had used up the limit meanwhile is still refused" is "$served" 0
 

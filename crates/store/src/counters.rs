@@ -30,7 +30,7 @@ pub struct Counters {
 
 enum Place {
     Memory(Box<Memory>),
-    Redis(Redis),
+    Redis(Box<Redis>),
 }
 
 /// Why a count is not known. Whoever counts to refuse must refuse now.
@@ -69,7 +69,7 @@ impl Counters {
             CounterPlace::Memory => Place::Memory(Box::default()),
             CounterPlace::Redis { url, password } => {
                 let password: Option<&Secret<String>> = password.as_ref();
-                Place::Redis(Redis::open(&url, password, namespace).await?)
+                Place::Redis(Box::new(Redis::open(&url, password, namespace).await?))
             }
         };
         Ok(Self { place, names, tools: tools.clone() })

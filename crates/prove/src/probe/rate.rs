@@ -217,7 +217,7 @@ async fn of_subject(
         let kind = subject.kind;
         match (origin, site.elsewhere()?.ask_once(&other).await?.status) {
             (Origin::Changing, status @ (429 | 503)) => {
-                notes.fault(format!("another {kind} is refused too ({status})"))
+                notes.fault(format!("another {kind} is refused too ({status})"));
             }
             (Origin::One, status @ (429 | 503)) => {
                 let text = format!("the limit on this address is reached before that on a {kind} ({status})");
