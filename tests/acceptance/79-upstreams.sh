@@ -56,6 +56,18 @@ section = "edge"
 text = "TLS {min} or newer."
 control = "tls.floor"
 severity = "high"
+[clause.uptime]
+section = "edge"
+text = "The site answers in {target} of each month, asked every {probe_every}."
+control = "uptime.slo"
+with = { target = "99.9 %", probe_every = "1s" }
+severity = "high"
+[clause.windows]
+section = "edge"
+text = "Only what is announced {notice} ahead stays outside."
+control = "uptime.exclusions"
+with = { notice = "48h" }
+severity = "low"
 TOML
 free_port
 https=$port
@@ -105,6 +117,11 @@ check "both servers answer" like "$names" '[0-9]+ one .*[0-9]+ two'
 check "a route leads to its upstream" is "$(says /three/x)" three
 check "a name that only begins like it does not" like "$(says /threex)" '^(one|two)$'
 check "a path that two could claim is refused" is "$(status_of --path-as-is "$url/three/..%2fx")" 400
+
+say "availability"
+run "$REEVE" prove
+check "every clause is kept" is "$status" 0
+check "windows of the probe are taken back" is "$("$REEVE" maintenance list --json | grep -c reeve-probe)" 0
 
 # --- kill -9 under load -------------------------------------------------------------------------------------------
 
@@ -168,6 +185,7 @@ stop "$gateway" 10 KILL
 up reeve .
 check "it is closed after a kill, too" is "$(status_of "$url/")" 503
 check "it is opened" "$REEVE" maintenance off
+check "what was closed and not announced is bad" has "$("$REEVE" ledger tail --where activity=uptime.sample --lines 5)" 503
 check "visitors are served" is "$(status_of "$url/")" 200
 check "closed to all but one network" "$REEVE" maintenance on --for 1h --allow 127.0.0.0/8
 check "which is served" is "$(status_of "$url/")" 200

@@ -162,14 +162,19 @@ fn refusal(error: UpstreamError, breach: &Cell<Option<Refusal>>, client: &Client
     if let Some(refusal) = client.heads.take_body_fault().or_else(|| breach.take()) {
         return refusal;
     }
+    let (at, error) = match error {
+        UpstreamError::At(server, error) => (format!("{server}: "), *error),
+        error => (String::new(), error),
+    };
     match error {
         UpstreamError::Connect(error) => Refusal::UpstreamDown(error.to_string()),
-        UpstreamError::Slow(_) => Refusal::UpstreamSlow(error.to_string()),
+        UpstreamError::At(..) => Refusal::UpstreamDown(error.to_string()),
+        UpstreamError::Slow(_) => Refusal::UpstreamSlow(format!("{at}{error}")),
         UpstreamError::NoServer(retry_after) => {
             Refusal::NoServer { upstream: upstream.settings.name.clone(), retry_after }
         }
-        UpstreamError::Exchange(error) if error.is_parse() => Refusal::UpstreamGarbled(cause(&error).into_owned()),
-        UpstreamError::Exchange(error) => Refusal::UpstreamDown(cause(&error).into_owned()),
+        UpstreamError::Exchange(error) if error.is_parse() => Refusal::UpstreamGarbled(at + &cause(&error)),
+        UpstreamError::Exchange(error) => Refusal::UpstreamDown(at + &cause(&error)),
     }
 }
 

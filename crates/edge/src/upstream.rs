@@ -54,6 +54,9 @@ pub(crate) enum UpstreamError {
     Slow(Duration),
     #[error("{0}")]
     Exchange(#[source] hyper::Error),
+    /// The same of one server among several.
+    #[error("{0}: {1}")]
+    At(String, #[source] Box<Self>),
     /// No server takes requests.
     #[error("no server takes requests")]
     NoServer(Duration),

@@ -65,10 +65,10 @@ pub(crate) async fn balanced(
         }
         match again.filter(|_| stale && !of_client) {
             Some(spare) if forgiven || errand.may_go_on(index) => request = spare,
-            _ => return Err(error),
+            _ => return Err(at(pool, error)),
         }
         fresh |= forgiven;
-        last = Some(error);
+        last = Some(at(pool, error));
     }
 }
 
@@ -91,7 +91,8 @@ pub(crate) async fn upgraded(
         Ok(response) => errand.answered(&mut permit, index, response.status().is_server_error()),
         Err(_) => errand.failed(&mut permit, index, Failure::Bad),
     }
-    Ok((outcome?, Some(permit), stall_max))
+    let response = outcome.map_err(|error| at(pool, error))?;
+    Ok((response, Some(permit), stall_max))
 }
 
 impl<'e> Errand<'e> {
@@ -187,6 +188,11 @@ impl<'e> Errand<'e> {
         let slow = |_| Err(ConnectError::Timeout { to: pool.dialer.to(), within: left });
         tokio::time::timeout(left, dial).await.unwrap_or_else(slow)
     }
+}
+
+/// Names the server in what went wrong there; a connection that failed names it by itself.
+fn at(pool: &Pool, error: UpstreamError) -> UpstreamError {
+    UpstreamError::At(pool.dialer.to(), Box::new(error))
 }
 
 /// The connection broke in the middle: the server was killed, or reset it.

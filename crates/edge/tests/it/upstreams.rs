@@ -121,6 +121,21 @@ fn what_may_be_repeated_goes_to_another_server_and_nothing_else_is_sent_twice() 
 }
 
 #[test]
+fn an_answer_that_does_not_come_is_not_asked_for_again_and_the_event_names_server_and_time() {
+    let (silent, good) = (Application::answering(""), named("good"));
+    let house = House::with(several(&[silent.address, good.address]), &demo_controls());
+    let answers: Vec<_> = (0..2).map(|_| house.get("/")).collect();
+    assert!(answers.iter().any(|answer| answer.starts_with("HTTP/1.1 504 ")), "{answers:?}");
+    assert_eq!(silent.heads().len() + good.heads().len(), 2);
+    let events = house.close();
+    let named = format!("{}: no answer within 1s (`answer`)", silent.address);
+    assert!(
+        events.iter().any(|event| event["cause"].as_str().is_some_and(|cause| cause.contains(&named))),
+        "{events:?}"
+    );
+}
+
+#[test]
 fn retries_end_at_their_limit_and_with_the_last_cause() {
     let settings = several(&[closed(), closed(), closed()]);
     let house = House::with(UpstreamSettings { retries: 1, ..settings }, &demo_controls());

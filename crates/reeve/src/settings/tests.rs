@@ -272,7 +272,7 @@ fn routes_lead_to_upstreams_that_there_are() {
     assert_eq!(found(&more("[[route]]\npath = '/'\nupstream = 'api'")), ["settings::unused-upstream"]);
     let unknown = "[[route]]\npath = '/a'\nupstream = 'api'\n[[route]]\npath = '/b'\nupstream = 'apy'";
     assert_eq!(found(&more(unknown)), ["settings::unknown-upstream"]);
-    for path in ["api", "/a//b", "/a/../b", "/a;b", "/%61", "/a?b", "//", "/a b"] {
+    for path in ["api", "/a//b", "/a/../b", "/a;b", "/%61", "/a?b", "/a b"] {
         let route = format!("[[route]]\npath = '{path}'\nupstream = 'api'");
         assert_eq!(found(&more(&route)), ["settings::route-path"], "{path}");
     }
