@@ -1,6 +1,7 @@
 //! Why a request is not let through: a status for the client, a control and a cause for the operator.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -37,6 +38,12 @@ pub enum Refusal {
         /// When it may try again.
         retry_after: Duration,
     },
+    /// The route does not answer this address.
+    Elsewhere,
+    /// The program is listed by this pattern of its name.
+    Agent(Arc<str>),
+    /// The request carries the signature of a bot.
+    Signature(&'static str),
     /// The application could not be reached.
     UpstreamDown(String),
     /// The application did not answer in time.
@@ -71,7 +78,7 @@ impl Refusal {
             Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
-            Self::Banned => StatusCode::FORBIDDEN,
+            Self::Banned | Self::Elsewhere | Self::Agent(_) | Self::Signature(_) => StatusCode::FORBIDDEN,
             Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -86,6 +93,9 @@ impl Refusal {
             Self::Method => "input.methods",
             Self::HiddenPath => "error.no_debug",
             Self::Rate { .. } => "rate.ip",
+            Self::Elsewhere => "edge.ip_allow",
+            Self::Agent(_) => "bot.ua",
+            Self::Signature(_) => "bot.signature",
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
             Self::ClientGone(_) => "client",
@@ -109,6 +119,9 @@ impl Refusal {
             | Self::BodyTooSlow
             | Self::Method
             | Self::HiddenPath
+            | Self::Elsewhere
+            | Self::Agent(_)
+            | Self::Signature(_)
             | Self::Rate { .. } => true,
             Self::ClientGone(_)
             | Self::UpstreamDown(_)
@@ -138,6 +151,9 @@ impl Refusal {
             | Self::Fault(_) => true,
             Self::Method
             | Self::HiddenPath
+            | Self::Elsewhere
+            | Self::Agent(_)
+            | Self::Signature(_)
             | Self::Rate { .. }
             | Self::Unrecorded
             | Self::UpstreamDown(_)
@@ -169,6 +185,9 @@ impl fmt::Display for Refusal {
             Self::Method => f.write_str("method is not served"),
             Self::HiddenPath => f.write_str("path is never served"),
             Self::Rate { retry_after } => write!(f, "rate used up, next request in {} s", whole_seconds(*retry_after)),
+            Self::Elsewhere => f.write_str("address is on no allow-list of this route"),
+            Self::Agent(pattern) => write!(f, "user agent is listed: {pattern}"),
+            Self::Signature(cause) => f.write_str(cause),
             Self::UpstreamDown(cause) => write!(f, "upstream unreachable: {cause}"),
             Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),

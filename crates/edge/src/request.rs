@@ -29,6 +29,10 @@ pub(crate) struct Client {
     pub(crate) transport: Transport,
     /// What the guard found in the heads of this connection.
     pub(crate) heads: Arc<Heads>,
+    /// The fingerprint of its TLS handshake, where that is its own and could be read.
+    pub(crate) ja4: Option<Rc<str>>,
+    /// Whether a trusted proxy's word for it was taken, request by request.
+    pub(crate) forwarded: bool,
     /// Told when the connection is to end after the answers that are under way.
     pub(crate) leave: Rc<Notify>,
 }

@@ -36,6 +36,7 @@ mod wire;
 pub use house::House;
 pub use options::Options;
 pub use plan::{PlannedStep, plan};
+pub use probe::ruleset_digest;
 pub use report::{Counts, PolicyHead, Report, Row, RowException};
 pub use runner::{Progress, judge};
 pub use target::{Target, TargetError, Trust};

@@ -301,6 +301,8 @@ impl Keeping {
             outcome: Outcome::Allowed,
             status: None,
             duration_us: None,
+            ja4: None,
+            header_order: None,
         };
         let entry = Entry {
             class: Class::Security,

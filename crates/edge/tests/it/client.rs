@@ -46,7 +46,7 @@ impl Client {
         Self::over(dial_from(source, address), authority)
     }
 
-    fn over(tcp: TcpStream, authority: &Path) -> Self {
+    pub(crate) fn over(tcp: TcpStream, authority: &Path) -> Self {
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(Arc::new(config(authority)), name).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -10,7 +10,9 @@
 mod acme;
 mod application;
 mod bans;
+mod callers;
 mod client;
+mod entrance;
 mod faults;
 mod framing;
 mod house;

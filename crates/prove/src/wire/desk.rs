@@ -40,8 +40,17 @@ pub(crate) struct Status {
     /// The certificates that it shows.
     #[serde(default)]
     pub(crate) certificates: Vec<CertificateStatus>,
+    /// What it knows of bots.
+    pub(crate) bots: Option<BotsStatus>,
     /// How it reaches its application; none if no gateway runs.
     pub(crate) upstream: Option<UpstreamStatus>,
+}
+
+/// What the deployment says of its lists of bots.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BotsStatus {
+    /// The day of the last review of the list that it was shipped with.
+    pub(crate) list: Option<jiff::civil::Date>,
 }
 
 /// A log that is watched.

@@ -148,6 +148,8 @@ impl Keeping {
             outcome,
             status: None,
             duration_us: None,
+            ja4: None,
+            header_order: None,
         };
         let mut line = serde_json::to_vec(&event).ok()?;
         line.push(b'\n');

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use reeve_base::{Clock, Sealer, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, AcmeCertificate, AcmeSettings, Announced, Bans, Certificate, Certificates, ChallengeKind, DnsChange,
-    DnsHook, Gateway, Keeper, KeeperTools, News, Press, Settings, Sites, Tools,
+    AccessLog, AcmeCertificate, AcmeSettings, Announced, Bans, BotSettings, Certificate, Certificates, ChallengeKind,
+    DnsChange, DnsHook, Gateway, Keeper, KeeperTools, News, Press, ProxySettings, Settings, Sites, Tools,
 };
 use reeve_store::{CounterPlace, Database, ObjectPlace, Store};
 use reeve_testkit::{Pebble, PebbleSettings, free_ports};
@@ -91,6 +91,8 @@ impl Bench {
             certificate: Certificate::Acme(AcmeCertificate { names, settings: Arc::new(acme), kept: None }),
             sites: Sites::default(),
             upstream: upstream(application.address),
+            proxies: ProxySettings::default(),
+            bots: BotSettings::default(),
             workers: 2,
             connections_max: 1_000,
             drain: Duration::ZERO,

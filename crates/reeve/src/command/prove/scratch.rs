@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Settings, Sites, Tools,
+    UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -135,6 +136,8 @@ impl Scratch {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream,
+            proxies: ProxySettings::default(),
+            bots: BotSettings::default(),
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
