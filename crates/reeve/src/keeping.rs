@@ -7,6 +7,7 @@ mod bans;
 mod certificates;
 mod desk;
 mod open;
+mod prints;
 mod purge;
 mod recorder;
 mod system;

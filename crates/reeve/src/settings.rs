@@ -9,6 +9,7 @@
 
 mod address;
 mod ban;
+mod callers;
 mod keeping;
 mod read;
 mod sense;
@@ -28,6 +29,7 @@ use crate::input;
 
 pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
 pub(crate) use ban::BanSettings;
+pub(crate) use callers::{Bots, Proxies};
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use watch::{WatchRule, WatchSettings};
@@ -55,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     /// Who is never banned, and where else bans hold.
     pub(crate) ban: BanSettings,
+    /// Which programs are refused, and which are not.
+    pub(crate) bots: Bots,
     /// Which logs of other programs are watched.
     pub(crate) watch: Vec<WatchSettings>,
     /// Where the access log goes.
@@ -74,6 +78,8 @@ pub(crate) struct Listen {
     pub(crate) http: Vec<Located<SocketAddr>>,
     /// How clients outside call the site, where that differs from the listeners (port forwarding, a load balancer).
     pub(crate) public: Option<Located<PublicUrl>>,
+    /// Who stands in front.
+    pub(crate) proxies: Proxies,
 }
 
 /// The application behind.

@@ -93,4 +93,4 @@ impl PrintBan {
 }
 
 /// Bans by fingerprint at the same time.
-pub const PRINTS_MAX: usize = 4_096;
+pub const PRINTS_MAX: usize = 512;

@@ -29,6 +29,7 @@ impl Keeping {
             Request::Lift { label } => self.lift(&label, asker).await,
             Request::Purge { dry_run } => self.purge(dry_run, asker).await,
             Request::Bans(question) => self.ban_answer(question, asker).await,
+            Request::Prints(question) => self.print_answer(question, asker).await,
             Request::RotateKey => self.rotate(asker).await,
             Request::Reseal { what } => {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };
@@ -73,6 +74,7 @@ impl Keeping {
             "certificates": self.standing().await,
             "upstream": self.outlook(),
             "watches": self.watches_status(),
+            "bots": { "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok() },
             "firewall": self.firewall.get().map(Firewall::status),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,

@@ -9,8 +9,8 @@ use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
 
 use super::{
-    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, Upstream, ban, keeping, sense, tls,
-    upstream, watch,
+    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, Upstream, ban, callers, keeping,
+    sense, tls, upstream, watch,
 };
 
 /// The one format there is.
@@ -40,6 +40,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ledger = section(&mut top, "ledger", None);
     let store = section(&mut top, "store", None);
     let ban = section(&mut top, "ban", None);
+    let bots = section(&mut top, "bots", None);
     let watch = top.value("watch");
     let log = section(&mut top, "log", None);
     let server = section(&mut top, "server", None);
@@ -58,6 +59,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ledger = keeping::read_ledger(ledger.unwrap_or(&empty), folder, &data.value, faults);
     let store = keeping::read_store(store.unwrap_or(&empty), folder, &data.value, faults);
     let ban = ban::read(ban.unwrap_or(&empty), faults);
+    let bots = callers::read_bots(bots.unwrap_or(&empty), faults);
     let watch = watch::read(watch, folder, faults);
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
@@ -74,6 +76,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         ledger,
         store,
         ban,
+        bots,
         watch,
         access,
         server,
@@ -103,15 +106,17 @@ fn section<'t>(top: &mut Fields<'t, '_>, key: &'static str, needed: Option<&str>
 fn read_listen(table: &Table, faults: &mut Faults) -> Option<Listen> {
     let mut fields = Fields::new(table, "`[listen]`", faults);
     let https = fields.required::<Vec<Located<SocketAddr>>>("https");
-    let http = fields.optional("http").unwrap_or_default();
+    let http: Vec<Located<SocketAddr>> = fields.optional("http").unwrap_or_default();
     let public = fields.optional("public");
     if https.as_ref().is_some_and(Vec::is_empty) {
         let span = fields.value("https").map(|value| value.span.clone()).unwrap_or_default();
         let fault = Diagnostic::error("settings::no-listener", "`https` is empty: nobody could reach the site");
         fields.faults().push(fault.at(span, "no address").help("write `https = [\"127.0.0.1:8443\"]`"));
     }
+    let listeners: Vec<_> = https.iter().flatten().chain(&http).cloned().collect();
+    let proxies = callers::read_proxies(&mut fields, &listeners);
     fields.finish();
-    Some(Listen { https: https?, http, public })
+    Some(Listen { https: https?, http, public, proxies })
 }
 
 fn read_upstream(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Upstream> {

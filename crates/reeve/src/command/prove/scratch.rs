@@ -16,10 +16,10 @@ use reeve_prove::Target;
 
 use crate::application::{Application, Manners};
 
-use super::authorities;
 use super::house::{House, HousePlan, Travel};
 use super::secure_back::{Pins, SecureBack};
 use super::weak_front::{WeakFront, Weakness};
+use super::{authorities, firewall};
 
 /// How a scratch instance differs from what a deployment would be.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +47,8 @@ pub(crate) struct Twist {
     pub(crate) bare_store: bool,
     /// The application's key is looked at by nobody.
     pub(crate) unpinned: bool,
+    /// The host's firewall admits everybody.
+    pub(crate) unfiltered: bool,
 }
 
 /// What is not recorded.
@@ -164,7 +166,7 @@ impl Scratch {
         let neighbour = stray.local_addr()?.port();
         let front = twist.front.map(|weakness| WeakFront::start(any, https, weakness)).transpose()?;
         let https = front.as_ref().map_or(https, |front| front.address);
-        let target = Target {
+        let mut target = Target {
             url: format!("https://{https}/").parse().context("the scratch instance has no address")?,
             https,
             http,
@@ -172,6 +174,11 @@ impl Scratch {
             error_path: Some(String::from("/boom")),
             house: house.as_ref().map(House::seen),
         };
+        let rules = controls.host_firewall.as_ref();
+        let rules = rules.map(|control| firewall::scratch_rules(&control.ports, twist.unfiltered, folder.path()));
+        if let (Some(house), Some(rules)) = (&mut target.house, rules.transpose()?) {
+            house.ruleset = rules;
+        }
         Ok(Self {
             target,
             neighbour,
