@@ -8,7 +8,7 @@ mod hello;
 mod order;
 mod tape;
 
-pub(crate) use hello::ja4;
+pub use hello::ja4;
 pub(crate) use order::HeaderOrder;
 pub use order::NameHash;
 pub(crate) use tape::Tape;

@@ -47,7 +47,7 @@ pub use certificate::{
     AcmeCertificate, Certificate, CertificateError, Certificates, Identity, IdentityError, LocalAuthority, Shown,
     Sites, UnknownName,
 };
-pub use fingerprint::{NameHash, is_fingerprint};
+pub use fingerprint::{NameHash, is_fingerprint, ja4};
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use refusal::Refusal;

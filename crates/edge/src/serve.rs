@@ -79,7 +79,7 @@ pub(crate) async fn connection(
                 }
                 Ok(Err(Broken::Banned)) => {}
                 Ok(Err(Broken::Failed(error))) => {
-                    handshake_failed(&worker, &client, started, "tls", &error.to_string())
+                    handshake_failed(&worker, &client, started, "tls", &error.to_string());
                 }
                 Err(_) => handshake_failed(&worker, &client, started, "tls", "not complete in time"),
             }
@@ -261,12 +261,9 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
     let record = Record { started, time, id, method, target, order };
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
 
-    match finding {
-        Some(Err((refusal, line))) => {
-            let response = refused(&refusal, id, json, h1, &live);
-            return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
-        }
-        Some(Ok(_)) | None => {}
+    if let Some(Err((refusal, line))) = finding {
+        let response = refused(&refusal, id, json, h1, &live);
+        return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
     }
     let speaker = speaks_for(&live, client, request.headers());
     let (client, outcome) = match speaker {

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use aws_lc_rs::digest::{SHA256, digest};
 
 /// The fingerprint of the handshake that these bytes begin; none if they hold no whole ClientHello.
-pub(crate) fn ja4(records: &[u8]) -> Option<String> {
+#[must_use]
+pub fn ja4(records: &[u8]) -> Option<String> {
     let handshake = join(records)?;
     let mut message = Bytes(&handshake);
     if message.byte()? != CLIENT_HELLO {

@@ -103,12 +103,12 @@ fn is_of_bans(object: &Value) -> bool {
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let changing = members
-                .get("flags")
-                .is_some_and(|flags| flags.to_string().contains("timeout") || flags.to_string().contains("dynamic"));
+            let flags = members.get("flags").map(Value::to_string).unwrap_or_default();
+            let changing = flags.contains("timeout") || flags.contains("dynamic");
+            let passes_by = |name: &str| CHANGING.contains(&name) || (changing && name == "elem");
             let mut members: Vec<_> = members
                 .iter()
-                .filter(|(name, _)| !CHANGING.contains(&name.as_str()) && !(changing && *name == "elem"))
+                .filter(|(name, _)| !passes_by(name))
                 .map(|(name, content)| match (name.as_str(), content) {
                     ("set" | "elem", Value::Array(items)) => {
                         let mut items: Vec<String> = items.iter().map(canonical).collect();

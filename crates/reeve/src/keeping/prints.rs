@@ -56,7 +56,7 @@ impl Keeping {
         match question {
             PrintQuestion::List => {
                 let mut bans = self.bans.prints();
-                bans.sort_unstable_by(|one, other| other.since.cmp(&one.since));
+                bans.sort_unstable_by_key(|ban| std::cmp::Reverse(ban.since));
                 Ok(Reply::done(format!("{} banned by fingerprint", bans.len()), json!({ "prints": bans })))
             }
             PrintQuestion::Add { fingerprint, seconds, reason } => {
