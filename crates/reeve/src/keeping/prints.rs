@@ -34,15 +34,20 @@ impl Keeping {
     /// When the store cannot be read.
     pub(super) async fn restore_prints(&self) -> anyhow::Result<()> {
         let now = self.clock.now();
-        let page = self.scope().list::<PrintRecord>(None, PAGE).await.context("cannot read the bans by fingerprint")?;
-        let mut over = Batch::new();
-        let mut forgotten = 0;
-        for record in page {
-            if record.value.ban.until.is_some_and(|until| until <= now) {
-                over.delete::<PrintRecord>(&record.id, Expect::Any);
-                forgotten += 1;
-            } else {
-                self.bans.restore_print(&record.value.ban);
+        let (mut after, mut over, mut forgotten): (Option<String>, _, _) = (None, Batch::new(), 0);
+        loop {
+            let page = self.scope().list::<PrintRecord>(after.as_deref(), PAGE).await;
+            let page = page.context("cannot read the bans by fingerprint")?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            for record in page {
+                let ban = record.value.ban;
+                if ban.until.is_none_or(|until| until > now) {
+                    self.bans.restore_print(&ban);
+                } else if forgotten < FORGOTTEN_MAX {
+                    over.delete::<PrintRecord>(&record.id, Expect::Any);
+                    forgotten += 1;
+                }
             }
         }
         if forgotten > 0 {
@@ -94,5 +99,8 @@ impl Keeping {
     }
 }
 
-/// As many as there may be, and some that are over: the store's own limit.
+/// Records of one look; the store's own limit.
 const PAGE: usize = 1_000;
+
+/// Bans that are over, forgotten at one start; what is left goes at the next.
+const FORGOTTEN_MAX: usize = 100;
