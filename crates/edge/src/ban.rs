@@ -190,6 +190,12 @@ impl Bans {
         self.prints.judges(fingerprint)
     }
 
+    /// The kinds of fingerprints that the policy has judged, as events call them.
+    #[must_use]
+    pub fn judged_prints(&self) -> Vec<&'static str> {
+        self.prints.judged()
+    }
+
     /// Bans a fingerprint for `length`, or until somebody lifts it.
     ///
     /// # Errors

@@ -51,6 +51,11 @@ impl Prints {
         kind.load(Ordering::Relaxed)
     }
 
+    pub(super) fn judged(&self) -> Vec<&'static str> {
+        let kinds = [("ja4", &self.handshakes), ("header_order", &self.orders)];
+        kinds.into_iter().filter(|(_, judged)| judged.load(Ordering::Relaxed)).map(|(name, _)| name).collect()
+    }
+
     pub(super) fn refuses(&self, fingerprint: &str, now: impl FnOnce() -> Ticks) -> bool {
         let held = self.held.load();
         // Almost always empty; the clock is read only where it matters.

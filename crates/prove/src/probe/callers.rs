@@ -250,7 +250,7 @@ async fn header_order(site: &Site, notes: &mut Notes) -> Result<(), Cause> {
     let fields = [("User-Agent", site.user_agent()), (name.as_str(), "1")];
     let print = format!("11ge03_{:016x}", fnv(&["Host", "User-Agent", &name]));
     let refused = || async { Ok(matches!(ask(site, &fields).await?, Met::Refused)) };
-    banned_for_a_moment(site, notes, &print, refused).await
+    banned_for_a_moment(site, notes, ("header_order", &print), refused).await
 }
 
 /// Has a handshake banned that nobody else makes: beside the usual suites it offers some out of the range for private
@@ -266,17 +266,20 @@ async fn handshake(site: &Site, notes: &mut Notes) -> Result<(), Cause> {
         let refused = matches!(site.elsewhere()?.offer_prepared(&offer, &suites).await?, Reply::Refused { .. });
         Ok(refused)
     };
-    banned_for_a_moment(site, notes, &print, refused).await
+    banned_for_a_moment(site, notes, ("ja4", &print), refused).await
 }
 
 /// It passes before the ban and after it, and not meanwhile.
 async fn banned_for_a_moment<F: Future<Output = Result<bool, Cause>>>(
     site: &Site,
     notes: &mut Notes,
-    print: &str,
+    (kind, print): (&str, &str),
     refused: impl Fn() -> F,
 ) -> Result<(), Cause> {
-    site.house()?;
+    if !site.status().await?.bots.is_some_and(|bots| bots.judges.iter().any(|judged| judged == kind)) {
+        notes.fault(format!("the deployment judges no fingerprint of the kind {kind}"));
+        return Ok(());
+    }
     if refused().await? {
         return Err(Cause::Unexpected(format!("{print} is refused before it is banned")));
     }

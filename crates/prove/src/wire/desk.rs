@@ -51,6 +51,9 @@ pub(crate) struct Status {
 pub(crate) struct BotsStatus {
     /// The day of the last review of the list that it was shipped with.
     pub(crate) list: Option<jiff::civil::Date>,
+    /// The kinds of fingerprints that it judges: `ja4`, `header_order`.
+    #[serde(default)]
+    pub(crate) judges: Vec<String>,
 }
 
 /// A log that is watched.

@@ -74,7 +74,10 @@ impl Keeping {
             "certificates": self.standing().await,
             "upstream": self.outlook(),
             "watches": self.watches_status(),
-            "bots": { "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok() },
+            "bots": {
+                "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok(),
+                "judges": self.bans.judged_prints(),
+            },
             "firewall": self.firewall.get().map(Firewall::status),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,
