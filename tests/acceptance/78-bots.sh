@@ -56,11 +56,7 @@ severity = "medium"
 POLICY
 sed -i "s/^https .*/https  = [\"127.0.0.1:$https\", \"127.0.0.1:$behind\"]\nproxies = [\"127.0.0.1\"]\nproxy_protocol = [\"127.0.0.1:$behind\"]/" \
   gate/reeve.toml
-cat >>gate/reeve.toml <<'SETTINGS'
-[bots]
-deny = ["unwanted-crawler"]
-allow = ["nikto of our own"]
-SETTINGS
+sed -i 's/^\[bots\]/&\ndeny = ["unwanted-crawler"]\nallow = ["nikto of our own"]/' gate/reeve.toml
 check "the deployment is sound" "$REEVE" check --config gate/reeve.toml
 up gateway gate
 CA=gate/reeve-data/ca/ca.pem
