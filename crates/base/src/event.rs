@@ -33,6 +33,12 @@ pub struct Event<'e> {
     /// How long it took, in microseconds, where somebody waited for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
+    /// The fingerprint of the client's TLS handshake (JA4), where it came over one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ja4: Option<&'e str>,
+    /// The fingerprint of the order of the request's header fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_order: Option<&'e str>,
 }
 
 /// How it ended.

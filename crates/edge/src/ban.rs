@@ -16,6 +16,7 @@ mod exempt;
 mod filter;
 mod network;
 mod notice;
+mod prints;
 mod rules;
 mod table;
 mod tally;
@@ -33,11 +34,13 @@ use serde::{Deserialize, Serialize};
 
 use book::Book;
 use exempt::Exempt;
+use prints::Prints;
 use rules::Jail;
 use table::Table;
 
 pub use exempt::{CANARIES_MAX, CANARY_TIME, Canaries};
 pub use network::{banned_network, parse_network};
+pub use prints::{PRINTS_MAX, PrintBan};
 pub use rules::JailRule;
 
 pub(crate) use notice::Seen;
@@ -121,6 +124,7 @@ pub struct Bans {
     exempt: ArcSwap<Exempt>,
     canaries: Canaries,
     jails: ArcSwap<Vec<Arc<Jail>>>,
+    prints: Prints,
     /// Connections and requests refused so far. `Relaxed`: a figure for people.
     refused: AtomicU64,
     /// Taken by whoever changes something, never by who asks [`Bans::refuses`]. Whoever holds it may write to `table`,
@@ -140,6 +144,7 @@ impl Bans {
             exempt: ArcSwap::from_pointee(Exempt::default()),
             canaries: Canaries::default(),
             jails: ArcSwap::default(),
+            prints: Prints::default(),
             refused: AtomicU64::new(0),
             book: Mutex::default(),
             sources: Mutex::default(),
@@ -164,6 +169,71 @@ impl Bans {
         refuses
     }
 
+    /// Whether this fingerprint is banned now. Takes no lock and does not allocate.
+    #[must_use]
+    pub fn refuses_print(&self, fingerprint: &str) -> bool {
+        self.prints.refuses(fingerprint, || self.clock.ticks())
+    }
+
+    /// The same, and counts it.
+    pub(crate) fn turns_away_print(&self, fingerprint: &str) -> bool {
+        let refuses = self.refuses_print(fingerprint);
+        if refuses {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        refuses
+    }
+
+    /// Whether the policy has fingerprints of this kind judged (`bot.signature`): without it a ban by one does nothing.
+    #[must_use]
+    pub fn judges_print(&self, fingerprint: &str) -> bool {
+        self.prints.judges(fingerprint)
+    }
+
+    /// The kinds of fingerprints that the policy has judged, as events call them.
+    #[must_use]
+    pub fn judged_prints(&self) -> Vec<&'static str> {
+        self.prints.judged()
+    }
+
+    /// Bans a fingerprint for `length`, or until somebody lifts it.
+    ///
+    /// # Errors
+    /// When there are [`PRINTS_MAX`] already.
+    pub fn add_print(
+        &self,
+        fingerprint: &str,
+        length: Option<Duration>,
+        reason: &str,
+        by: &str,
+    ) -> Result<PrintBan, BanError> {
+        let now = self.moment();
+        let ban = PrintBan::new(fingerprint, length, reason, by, now.time);
+        self.prints.put(&ban, length, now.ticks)?;
+        Ok(ban)
+    }
+
+    /// Takes a ban by fingerprint that was kept. One that is over is left out.
+    pub fn restore_print(&self, ban: &PrintBan) {
+        let now = self.moment();
+        let left = ban.until.map(|until| Duration::try_from(until.duration_since(now.time)).unwrap_or_default());
+        // With no room left, those that are in go on.
+        if left != Some(Duration::ZERO) && self.prints.put(ban, left, now.ticks).is_err() {
+            tracing::error!("a fingerprint's ban finds no room");
+        }
+    }
+
+    /// Lifts the ban of a fingerprint.
+    pub fn lift_print(&self, fingerprint: &str) -> Option<PrintBan> {
+        self.prints.lift(fingerprint)
+    }
+
+    /// Every ban by fingerprint, in no order.
+    #[must_use]
+    pub fn prints(&self) -> Vec<PrintBan> {
+        self.prints.list(self.clock.ticks())
+    }
+
     /// How many connections and requests were refused since the start.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -174,6 +244,7 @@ impl Bans {
     pub fn follow(&self, controls: &Controls) {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         sources.0 = rules::of(controls);
+        self.prints.follow(controls);
         self.arrange(&sources);
     }
 

@@ -50,16 +50,38 @@ impl ConnectionCap {
     }
 }
 
+impl Admission {
+    /// Counts the connection for another address: a proxy has told whose it is.
+    pub(crate) fn pass_to(&mut self, address: IpAddr, each: Option<u32>) -> Result<(), Full> {
+        let address = address.to_canonical();
+        let mut counts = self.cap.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = counts.by_address.get(&address).copied().unwrap_or_default();
+        if each.is_some_and(|each| held >= each) {
+            return Err(Full::Address);
+        }
+        counts.by_address.insert(address, held + 1);
+        counts.give_back(self.address);
+        self.address = address;
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn give_back(&mut self, address: IpAddr) {
+        match self.by_address.get_mut(&address) {
+            Some(held) if *held > 1 => *held -= 1,
+            _ => {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         let mut counts = self.cap.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.total = counts.total.saturating_sub(1);
-        match counts.by_address.get_mut(&self.address) {
-            Some(held) if *held > 1 => *held -= 1,
-            _ => {
-                counts.by_address.remove(&self.address);
-            }
-        }
+        counts.give_back(self.address);
     }
 }
 
@@ -78,5 +100,18 @@ mod tests {
         assert_eq!(cap.admit(two, Some(2), 3).unwrap_err(), Full::Total);
         drop(first);
         assert!(cap.admit(one, Some(2), 3).is_ok());
+    }
+
+    #[test]
+    fn a_connection_that_is_anothers_counts_for_that_one() {
+        let cap = Arc::new(ConnectionCap::default());
+        let (proxy, client) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut first = cap.admit(proxy, None, 9).unwrap();
+        let mut second = cap.admit(proxy, None, 9).unwrap();
+        first.pass_to(client, Some(1)).unwrap();
+        assert_eq!(second.pass_to(client, Some(1)), Err(Full::Address));
+        drop((first, second));
+        let counts = cap.counts.lock().unwrap();
+        assert_eq!((counts.total, counts.by_address.len()), (0, 0));
     }
 }

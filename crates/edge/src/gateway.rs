@@ -16,8 +16,10 @@ use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
 use crate::ban::Bans;
+use crate::callers::{CallerError, Callers};
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
+use crate::entrance::Entrance;
 use crate::maintenance::{Maintenance, Shutter};
 use crate::rate::{RateRules, Rates};
 use crate::rules::Rules;
@@ -68,6 +70,9 @@ pub enum StartError {
     /// A control cannot be turned into a header.
     #[error("the policy cannot be enforced: {0}")]
     Rules(#[from] http::Error),
+    /// The lists of callers cannot be used.
+    #[error(transparent)]
+    Callers(#[from] CallerError),
     /// The system gives no randomness.
     #[error("{0}")]
     Entropy(String),
@@ -88,6 +93,8 @@ pub struct Reload {
 pub(crate) struct Live {
     pub(crate) rules: Rules,
     pub(crate) rates: RateRules,
+    pub(crate) entrance: Entrance,
+    pub(crate) callers: Callers,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -116,6 +123,8 @@ impl Live {
         Ok(Self {
             rules: Rules::new(controls)?,
             rates: RateRules::new(controls, &settings.session)?,
+            entrance: Entrance::new(&settings.proxies),
+            callers: Callers::new(&settings.bots, controls)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
@@ -225,6 +234,7 @@ impl Gateway {
         Rules::new(controls)?;
         RateRules::new(controls, &settings.session)?;
         Upstreams::new(settings, tls::versions(controls), None)?;
+        Callers::new(&settings.bots, controls)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {
@@ -240,11 +250,13 @@ impl Gateway {
         http: &[TcpListener],
     ) -> Result<JoinHandle<io::Result<()>>, StartError> {
         // All workers accept from the same sockets: a port that another program holds is an error and not a share.
-        let door = |socket: &TcpListener, speaks| Ok(Door { socket: socket.try_clone()?, speaks });
-        let doors = https
-            .iter()
-            .map(|socket| door(socket, Speaks::Tls))
-            .chain(http.iter().map(|socket| door(socket, Speaks::Plain)))
+        let door = |(socket, at): (&TcpListener, &SocketAddr), speaks| {
+            Ok(Door { socket: socket.try_clone()?, speaks, set_to: *at })
+        };
+        let (tls, plain) = (https.iter().zip(&self.settings.https), http.iter().zip(&self.settings.http));
+        let doors = tls
+            .map(|pair| door(pair, Speaks::Tls))
+            .chain(plain.map(|pair| door(pair, Speaks::Plain)))
             .collect::<Result<_, _>>()
             .map_err(StartError::Thread)?;
         let (shared, phase, drain) = (Arc::clone(&self.shared), self.phase.subscribe(), self.settings.drain);

@@ -6,6 +6,7 @@
 
 use memchr::{memchr, memchr_iter};
 
+use crate::fingerprint::NameHash;
 use crate::refusal::Refusal;
 
 /// How much a head may be.
@@ -48,6 +49,8 @@ pub struct Head {
     pub framing: Framing,
     /// The client asks to speak another protocol afterwards.
     pub upgrade: bool,
+    /// The names of its fields, in their order.
+    pub names: NameHash,
 }
 
 /// What follows a head.
@@ -115,6 +118,7 @@ struct Fields<'h> {
     length: Option<u64>,
     chunked: bool,
     upgrade: bool,
+    names: NameHash,
 }
 
 fn read(head: &[u8], limits: &HeadLimits, strictness: Strictness) -> Result<Head, Refusal> {
@@ -146,7 +150,7 @@ fn read(head: &[u8], limits: &HeadLimits, strictness: Strictness) -> Result<Head
         (false, Some(0) | None) => Framing::Empty,
         (false, Some(length)) => Framing::Length(length),
     };
-    Ok(Head { bytes: head.len(), framing, upgrade: fields.upgrade })
+    Ok(Head { bytes: head.len(), framing, upgrade: fields.upgrade, names: fields.names })
 }
 
 /// Lines without their ends. Every LF ends one; that a CR precedes it was seen to by [`find_end`].
@@ -233,6 +237,7 @@ fn read_field<'h>(text: &'h [u8], line: &RequestLine<'_>, fields: &mut Fields<'h
     if name.is_empty() {
         return Err(Refusal::Malformed("a header name that is no token"));
     }
+    fields.names.take(name);
     let value = trim(value);
     if has_control(value) {
         return Err(Refusal::Malformed("a control character in a header value"));

@@ -12,8 +12,11 @@ mod access_log;
 mod acme;
 mod ban;
 mod body;
+mod callers;
 mod certificate;
 mod connection_cap;
+mod entrance;
+mod fingerprint;
 mod forward;
 mod gateway;
 mod guard;
@@ -41,19 +44,21 @@ pub use acme::{
 };
 pub use ban::{
     BANS_MAX, Ban, BanError, Bans, CANARIES_MAX, CANARY_TIME, Canaries, Change, EXEMPT_MAX, Ending, GRACE, JailRule,
-    MEMORY, REASON_BYTES_MAX, banned_network, parse_network,
+    MEMORY, PRINTS_MAX, PrintBan, REASON_BYTES_MAX, banned_network, parse_network,
 };
+pub use callers::{AgentListError, CallerError, SHIPPED_AGENTS, list_date};
 pub use certificate::{
     AcmeCertificate, Certificate, CertificateError, Certificates, Identity, IdentityError, LocalAuthority, Shown,
     Sites, UnknownName,
 };
+pub use fingerprint::{NameHash, is_fingerprint, ja4};
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
 pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
 pub use settings::{
-    CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, HealthCheck, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX,
-    ServerAddress, Settings, UpstreamScheme, UpstreamSettings,
+    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, ForwardedHeader, HealthCheck, ProxySettings,
+    ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};

@@ -1,6 +1,7 @@
 //! Why a request is not let through: a status for the client, a control and a cause for the operator.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -46,6 +47,12 @@ pub enum Refusal {
         /// When it may try again.
         retry_after: Duration,
     },
+    /// The route does not answer this address.
+    Elsewhere,
+    /// The program is listed by this pattern of its name.
+    Agent(Arc<str>),
+    /// The request carries the signature of a bot.
+    Signature(&'static str),
     /// The application could not be reached.
     UpstreamDown(String),
     /// The application did not answer in time.
@@ -96,8 +103,8 @@ impl Refusal {
             Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
-            Self::Banned => StatusCode::FORBIDDEN,
             Self::Unrecorded | Self::NoServer { .. } | Self::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Banned | Self::Elsewhere | Self::Agent(_) | Self::Signature(_) => StatusCode::FORBIDDEN,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -111,6 +118,9 @@ impl Refusal {
             Self::Method => "input.methods",
             Self::HiddenPath => "error.no_debug",
             Self::Rate { counted, .. } => counted.control(),
+            Self::Elsewhere => "edge.ip_allow",
+            Self::Agent(_) => "bot.ua",
+            Self::Signature(_) => "bot.signature",
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow(_) | Self::UpstreamGarbled(_) | Self::NoServer { .. } => {
                 "upstream"
@@ -141,6 +151,9 @@ impl Refusal {
             | Self::Method
             | Self::HiddenPath
             | Self::AmbiguousPath
+            | Self::Elsewhere
+            | Self::Agent(_)
+            | Self::Signature(_)
             | Self::Rate { .. } => true,
             Self::ClientGone(_)
             | Self::UpstreamDown(_)
@@ -175,6 +188,9 @@ impl Refusal {
             Self::Method
             | Self::HiddenPath
             | Self::AmbiguousPath
+            | Self::Elsewhere
+            | Self::Agent(_)
+            | Self::Signature(_)
             | Self::Rate { .. }
             | Self::Unrecorded
             | Self::UpstreamDown(_)
@@ -207,6 +223,9 @@ impl fmt::Display for Refusal {
             Self::Rate { retry_after, .. } => {
                 write!(f, "rate used up, next request in {} s", whole_seconds(*retry_after))
             }
+            Self::Elsewhere => f.write_str("address is on no allow-list of this route"),
+            Self::Agent(pattern) => write!(f, "user agent is listed: {pattern}"),
+            Self::Signature(cause) => f.write_str(cause),
             Self::UpstreamDown(cause) => write!(f, "upstream unreachable: {cause}"),
             Self::UpstreamSlow(cause) => write!(f, "upstream did not answer in time: {cause}"),
             Self::NoServer { upstream, retry_after } => {

@@ -31,6 +31,10 @@ pub(crate) struct Client {
     pub(crate) heads: Arc<Heads>,
     /// How it takes its answers, where several share the connection.
     pub(crate) taking: Option<Rc<Taking>>,
+    /// The fingerprint of its TLS handshake, where that is its own and could be read.
+    pub(crate) ja4: Option<Rc<str>>,
+    /// Whether a trusted proxy's word for it was taken, request by request.
+    pub(crate) forwarded: bool,
 }
 
 /// How a client reached the gateway.

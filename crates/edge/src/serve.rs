@@ -14,22 +14,27 @@ use std::time::Duration;
 
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioTimer;
 use reeve_base::{DecisionId, Event, EventId, Outcome, Ticks};
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::ban::Seen;
 use crate::body::AnswerBody;
 use crate::certificate::ACME_TLS;
+use crate::connection_cap::Admission;
+use crate::entrance;
+use crate::fingerprint::{HeaderOrder, NameHash, Tape, ja4};
 use crate::forward::forward;
 use crate::gateway::Live;
-use crate::guard::{Guard, Heads};
+use crate::guard::{Finding, Guard, Heads};
 use crate::maintenance;
 use crate::page::{page, prefers_json};
 use crate::rate::{Allowance, Asked, whole_seconds};
@@ -37,46 +42,95 @@ use crate::refusal::Refusal;
 use crate::request::{Allowed, Client, Parsed, Transport};
 use crate::rules::Plain;
 use crate::taking::Taking;
-use crate::worker::{LocalExecutor, Phase, Speaks, Worker};
+use crate::worker::{At, LocalExecutor, Phase, Speaks, Worker};
 
 /// Serves one connection until it ends or the gateway stops.
 pub(crate) async fn connection(
     worker: Rc<Worker>,
     live: Arc<Live>,
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
-    speaks: Speaks,
+    at: At,
+    admission: &mut Admission,
 ) {
-    let address = peer.ip().to_canonical();
+    let told = entrance::client_of(&worker, &live, &mut stream, peer, at.set_to, admission).await;
+    let Some(address) = told else { return };
     let text: Rc<str> = address.to_string().into();
     let Ok(header) = HeaderValue::from_str(&text) else { return };
-    let transport = match speaks {
+    let transport = match at.speaks {
         Speaks::Tls => Transport::Tls,
         Speaks::Plain => Transport::Plain,
     };
-    let client = Client { address, text, header, transport, heads: Arc::default(), taking: None };
-    match speaks {
+    let heads = Arc::default();
+    let mut client = Client { address, text, header, transport, heads, taking: None, ja4: None, forwarded: false };
+    match at.speaks {
         Speaks::Plain => serve_h1(worker, &live, stream, client).await,
         Speaks::Tls => {
             let started = worker.ticks();
-            let accept = TlsAcceptor::from(Arc::clone(&live.tls)).accept(stream);
             // Before the handshake there is no head, but a client that holds back the one would hold back the other.
             let patience = HANDSHAKE_MAX.min(live.rules.guard.head_deadline);
-            match tokio::time::timeout(patience, accept).await {
+            let handshake = shake_hands(&worker, &live, stream, &mut client.ja4);
+            match tokio::time::timeout(patience, Box::pin(handshake)).await {
                 Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
                     serve_h2(worker, &live, tls, client).await;
                 }
                 // An authority has seen in the handshake what it came for (RFC 8737 section 3): nothing is served here.
                 Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(ACME_TLS) => drop(tls),
                 Ok(Ok(tls)) => serve_h1(worker, &live, tls, client).await,
-                Ok(Err(error)) => handshake_failed(&worker, &client, started, &error.to_string()),
-                Err(_) => handshake_failed(&worker, &client, started, "not complete in time"),
+                Ok(Err(Broken::Listed)) => {
+                    handshake_failed(&worker, &client, started, "bot.signature", "its fingerprint is listed");
+                }
+                Ok(Err(Broken::Banned)) => {}
+                Ok(Err(Broken::Failed(error))) => {
+                    handshake_failed(&worker, &client, started, "tls", &error.to_string());
+                }
+                Err(_) => handshake_failed(&worker, &client, started, "tls", "not complete in time"),
             }
         }
     }
 }
 
-fn handshake_failed(worker: &Worker, client: &Client, started: Ticks, cause: &str) {
+/// Why there was no handshake.
+enum Broken {
+    Failed(std::io::Error),
+    /// Its fingerprint is on the settings' list.
+    Listed,
+    /// Its fingerprint is banned: as with an address, nothing is said.
+    Banned,
+}
+
+/// Reads a ClientHello, whose fingerprint is judged before any key is used, and then does the rest.
+async fn shake_hands(
+    worker: &Worker,
+    live: &Live,
+    stream: TcpStream,
+    print: &mut Option<Rc<str>>,
+) -> Result<TlsStream<Tape<TcpStream>>, Broken> {
+    let mut start = LazyConfigAcceptor::new(Acceptor::default(), Tape::new(stream)).await.map_err(Broken::Failed)?;
+    *print = ja4(&start.io.take()).map(Rc::from);
+    if let Some(print) = print.as_deref() {
+        if worker.shared.tools.bans.turns_away_print(print) {
+            return Err(Broken::Banned);
+        }
+        if live.callers.lists(print) {
+            return Err(Broken::Listed);
+        }
+    }
+    start.into_stream(Arc::clone(&live.tls)).await.map_err(Broken::Failed)
+}
+
+/// Whose request it is, where a trusted proxy carries those of many.
+fn speaks_for(live: &Live, client: &Rc<Client>, headers: &HeaderMap) -> Result<Rc<Client>, Refusal> {
+    let told = if live.entrance.trusts(client.address) { live.entrance.forwarded(headers)? } else { None };
+    let Some(address) = told else { return Ok(Rc::clone(client)) };
+    let text: Rc<str> = address.to_string().into();
+    let header = HeaderValue::from_str(&text).map_err(|error| Refusal::Fault(error.to_string()))?;
+    // The handshake was the proxy's.
+    let (ja4, forwarded, client) = (None, true, Client::clone(client));
+    Ok(Rc::new(Client { address, text, header, ja4, forwarded, ..client }))
+}
+
+fn handshake_failed(worker: &Worker, client: &Client, started: Ticks, control: &'static str, cause: &str) {
     let time = worker.shared.tools.clock.now();
     worker.log.record(&Event {
         time,
@@ -85,9 +139,11 @@ fn handshake_failed(worker: &Worker, client: &Client, started: Ticks, cause: &st
         actor: Cow::Borrowed(&client.text),
         action: Cow::Borrowed("handshake"),
         object: Cow::Borrowed("listener"),
-        outcome: Outcome::Refused { control: "tls", cause: Cow::Borrowed(cause) },
+        outcome: Outcome::Refused { control, cause: Cow::Borrowed(cause) },
         status: None,
         duration_us: Some(microseconds(worker.ticks().since(started))),
+        ja4: client.ja4.as_deref(),
+        header_order: None,
     });
 }
 
@@ -174,6 +230,8 @@ fn record_cut_off(worker: &Worker, client: &Client) {
         outcome: outcome(&refusal),
         status: None,
         duration_us: None,
+        ja4: client.ja4.as_deref(),
+        header_order: None,
     });
 }
 
@@ -220,6 +278,7 @@ struct Record {
     id: EventId,
     method: Method,
     target: Option<PathAndQuery>,
+    order: Option<HeaderOrder>,
     /// How it stands with the limits on rates, once they have counted it.
     allowance: Cell<Allowance>,
 }
@@ -242,6 +301,8 @@ impl Record {
             outcome,
             status: status.map(|status| status.as_u16()),
             duration_us: Some(microseconds(worker.ticks().since(self.started))),
+            ja4: client.ja4.as_deref(),
+            header_order: self.order.as_ref().map(HeaderOrder::as_str),
         }
     }
 }
@@ -279,25 +340,29 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
     let open = client.heads.open();
     let live = worker.shared.live.load_full();
     let (method, target) = (request.method().clone(), request.uri().path_and_query().cloned());
-    let record = Record { started, time, id, method, target, allowance: Cell::default() };
+    let order = header_order(&request, finding.as_ref());
+    let record = Record { started, time, id, method, target, order, allowance: Cell::default() };
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
 
-    let outcome = match finding {
-        Some(Err((refusal, line))) => {
-            let response = refused(&refusal, id, json, h1, &live);
-            return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
-        }
-        Some(Ok(_)) | None => {
-            let mut unanswered = Unanswered { worker, client, record: &record, answered: false };
+    if let Some(Err((refusal, line))) = finding {
+        let response = refused(&refusal, id, json, h1, &live);
+        return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
+    }
+    let (client, outcome) = match speaks_for(&live, client, request.headers()) {
+        Ok(client) => {
+            let mut unanswered = Unanswered { worker, client: &client, record: &record, answered: false };
             let outcome = match worker.shared.rates.together() {
-                None => caught(pin!(stages(worker, client, &live, &record, request))).await,
+                None => caught(pin!(stages(worker, &client, &live, &record, request))).await,
                 // Boxed: while nobody counts together, it costs a request nothing, not even the room.
-                Some(_) => caught(pin!(Box::pin(stages_together(worker, client, &live, &record, request)))).await,
+                Some(_) => caught(pin!(Box::pin(stages_together(worker, &client, &live, &record, request)))).await,
             };
             unanswered.answered = true;
-            outcome
+            drop(unanswered);
+            (client, outcome)
         }
+        Err(refusal) => (Rc::clone(client), Err(refusal)),
     };
+    let client = &client;
     match outcome {
         Ok(response) if live.rules.answers.replaces(response.status()) => {
             let refusal = Refusal::UpstreamError(response.status());
@@ -392,15 +457,20 @@ fn judge(
     rate: Rate,
     request: Request<Incoming>,
 ) -> Result<Judged, Refusal> {
-    if worker.shared.tools.bans.turns_away(client.address) {
-        // Over HTTP/1 the answer ends the connection; over HTTP/2 this does, once the answers under way are out.
-        client.heads.ask_to_leave();
+    let order = record.order.as_ref().map(HeaderOrder::as_str);
+    if is_banned(worker, client, order) {
+        // Over HTTP/1 the answer ends the connection; over HTTP/2 this does, once the answers under way are out. Not
+        // that of a proxy, on which others depend.
+        if !client.forwarded {
+            client.heads.ask_to_leave();
+        }
         return Err(Refusal::Banned);
     }
     if worker.log.must_refuse() {
         return Err(Refusal::Unrecorded);
     }
     let parsed = Parsed::read(request, &live.rules)?;
+    live.callers.judge(parsed.parts(), client, order)?;
     let admitted = parsed.admit(|parts| {
         if rate == Rate::Counted {
             return Ok(());
@@ -424,6 +494,22 @@ fn judge(
     }
     let upstream = live.upstreams.routes.find(admitted.request().authority(), admitted.request().path())?;
     admitted.decide(&live.rules, DecisionId(record.id)).map(|allowed| Judged::Allowed(allowed, upstream))
+}
+
+fn is_banned(worker: &Worker, client: &Client, order: Option<&str>) -> bool {
+    let bans = &worker.shared.tools.bans;
+    let mut prints = order.into_iter().chain(client.ja4.as_deref());
+    bans.turns_away(client.address) || prints.any(|print| bans.turns_away_print(print))
+}
+
+/// The fingerprint of the header order: of the bytes as they came, or of the fields where no guard stands before them.
+fn header_order(request: &Request<Incoming>, finding: Option<&Finding>) -> Option<HeaderOrder> {
+    let names = match finding {
+        Some(Ok(head)) => head.names,
+        Some(Err(_)) => return None,
+        None => NameHash::of(request.headers()),
+    };
+    Some(HeaderOrder::new(request.version(), request.method(), names))
 }
 
 /// Turns a panic inside a stage into a refusal. The stages come pinned: a future that is handed over by value stands

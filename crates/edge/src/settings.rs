@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::certificate::{Certificate, Sites};
 use crate::rate::Session;
 use crate::upstream::KeyPin;
@@ -27,12 +29,49 @@ pub struct Settings {
     pub session: Session,
     /// Other applications behind it, and what goes to them.
     pub routing: Routing,
+    /// The proxies in front of it.
+    pub proxies: ProxySettings,
+    /// Which programs are refused, and which are not.
+    pub bots: BotSettings,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.
     pub connections_max: usize,
     /// How long open requests may go on when the gateway stops.
     pub drain: Duration,
+}
+
+/// The proxies in front of the gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxySettings {
+    /// What these say of others is believed.
+    pub trusted: Vec<IpNet>,
+    /// The listeners, as they are set, on which connections begin with a preamble (PROXY protocol, version 1 or 2).
+    pub preamble: Vec<SocketAddr>,
+    /// The field in which they tell for whom they speak.
+    pub header: ForwardedHeader,
+}
+
+/// The field in which a proxy tells for whom it speaks. One only: what a proxy does not set, its clients may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "each field is read in its own way")]
+pub enum ForwardedHeader {
+    /// X-Forwarded-For.
+    #[default]
+    XForwardedFor,
+    /// Forwarded (RFC 7239).
+    Forwarded,
+}
+
+/// Which programs are refused, and which are not, beside what the policy says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BotSettings {
+    /// Patterns of User-Agent that are refused: each matches wherever it stands, in capitals or not.
+    pub deny: Vec<String>,
+    /// Patterns that are never refused for what they name themselves.
+    pub allow: Vec<String>,
+    /// Fingerprints that are refused, of handshakes (JA4) and of header orders.
+    pub fingerprints: Vec<String>,
 }
 
 /// An application behind the gateway: one server, or several that do the same.

@@ -50,6 +50,15 @@ pub(crate) enum Speaks {
 pub(crate) struct Door {
     pub(crate) socket: std::net::TcpListener,
     pub(crate) speaks: Speaks,
+    /// Its address as the settings write it.
+    pub(crate) set_to: SocketAddr,
+}
+
+/// Where a connection came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At {
+    pub(crate) speaks: Speaks,
+    pub(crate) set_to: SocketAddr,
 }
 
 /// What the tasks of one worker share.
@@ -111,7 +120,8 @@ pub(crate) fn run(
         });
         let mut accepting = JoinSet::new();
         for door in doors {
-            accepting.spawn_local(accept(Rc::clone(&worker), TcpListener::from_std(door.socket)?, door.speaks));
+            let at = At { speaks: door.speaks, set_to: door.set_to };
+            accepting.spawn_local(accept(Rc::clone(&worker), TcpListener::from_std(door.socket)?, at));
         }
         let chores = tokio::task::spawn_local({
             let worker = Rc::clone(&worker);
@@ -136,7 +146,7 @@ pub(crate) fn run(
 }
 
 /// Accepts until the gateway drains, and returns the connections that are still open.
-async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks) -> JoinSet<()> {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, at: At) -> JoinSet<()> {
     let mut connections = JoinSet::new();
     let mut phase = worker.phase.clone();
     loop {
@@ -148,7 +158,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks) -> Jo
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         match accepted {
-            Ok((stream, peer)) => admit(&worker, stream, peer, speaks, &mut connections),
+            Ok((stream, peer)) => admit(&worker, stream, peer, at, &mut connections),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Out of file descriptors, most likely: those that are open must end first.
@@ -159,7 +169,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks) -> Jo
     }
 }
 
-fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, speaks: Speaks, connections: &mut JoinSet<()>) {
+fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, at: At, connections: &mut JoinSet<()>) {
     // Before anything else, and without a word: a banned address is to cost nothing.
     if worker.shared.tools.bans.turns_away(peer.ip()) {
         return;
@@ -167,11 +177,13 @@ fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, speaks: Speak
     let live = worker.shared.live.load_full();
     let cap = &worker.shared.connections;
     // Refused without a word: an answer would cost what the cap protects.
-    let Ok(admission) = cap.admit(peer.ip(), live.rules.connections_each, live.connections_max) else { return };
+    // A proxy holds connections for many: theirs are counted once it has said whose they are.
+    let each = if live.entrance.trusts(peer.ip()) { None } else { live.rules.connections_each };
+    let Ok(mut admission) = cap.admit(peer.ip(), each, live.connections_max) else { return };
     let _ = stream.set_nodelay(true);
     let worker = Rc::clone(worker);
     connections.spawn_local(async move {
-        serve::connection(worker, live, stream, peer, speaks).await;
+        serve::connection(worker, live, stream, peer, at, &mut admission).await;
         drop(admission);
     });
 }

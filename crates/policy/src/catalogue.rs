@@ -8,6 +8,7 @@
 mod spec;
 
 mod ban;
+mod callers;
 mod edge;
 mod ledger;
 mod planned;
@@ -17,6 +18,7 @@ mod uptime;
 mod value;
 
 pub use ban::*;
+pub use callers::*;
 pub use edge::*;
 pub use ledger::*;
 pub use planned::{PLANNED, Planned, planned};
@@ -28,8 +30,9 @@ pub use uptime::*;
 use spec::Spec;
 pub(crate) use value::english_list;
 pub use value::{
-    AccessOutcome, Cipher, ContactUri, Framing, HeaderText, Link, Mail, Method, OnFailure, OriginPolicy, PlainHttp,
-    PlainText, PortRange, Replaced, SecurityEvent, StorageCipher, SystemChange, TlsVersion, UrlPath,
+    AccessOutcome, Cipher, ContactUri, Framing, HeaderText, Link, Mail, Method, Network, OnFailure, OriginPolicy,
+    PlainHttp, PlainText, PortRange, Replaced, RulesetDigest, SecurityEvent, Signature, StorageCipher, SystemChange,
+    TlsVersion, UrlPath,
 };
 
 use reeve_base::ControlName;
@@ -132,6 +135,10 @@ controls! {
     ban_auto: BanAuto,
     ban_ssh: BanSsh,
     net_open_ports: NetOpenPorts,
+    edge_ip_allow: EdgeIpAllow,
+    bot_ua: BotUa,
+    bot_signature: BotSignature,
+    host_firewall: HostFirewall,
     edge_smuggling: EdgeSmuggling,
     edge_slow_and_flood: EdgeSlowAndFlood,
     disclose_securitytxt: DiscloseSecurityTxt,

@@ -4,6 +4,7 @@
 //! read no further than the server's first message ([`answer`]). Nothing here is secret and no key is ever derived.
 
 pub(crate) mod answer;
+pub(crate) mod ja4;
 pub(crate) mod offer;
 pub(crate) mod suites;
 

@@ -13,4 +13,6 @@ pub struct House {
     pub places: Vec<PathBuf>,
     /// SHA-256 of the policy file that it is set to, in hexadecimal.
     pub policy_digest: String,
+    /// The command that prints the host's nftables rules as JSON: `nft -j list ruleset`.
+    pub ruleset: Vec<String>,
 }

@@ -38,6 +38,7 @@ pub use house::House;
 pub use look::look;
 pub use options::Options;
 pub use plan::{PlannedStep, plan};
+pub use probe::ruleset_digest;
 pub use report::{Counts, PolicyHead, Report, Row, RowException};
 pub use runner::{Progress, judge};
 pub use target::{Target, TargetError, Trust};

@@ -6,10 +6,12 @@
 
 mod at_rest;
 mod ban;
+mod callers;
 mod certificate;
 mod coverage;
 mod disclose;
 mod error;
+mod firewall;
 mod headers;
 mod input;
 mod leaks;
@@ -36,6 +38,8 @@ use reeve_policy::catalogue::{Control, CoverageClauses, CoverageSection};
 use crate::Target;
 use crate::wire::Site;
 use crate::wire::hypertext::Ask;
+
+pub use firewall::ruleset_digest;
 
 pub(crate) use coverage::{clauses as judge_clauses, section as judge_section};
 
@@ -122,6 +126,10 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::BanAuto(control) => Way::Probe(control),
         Control::BanSsh(control) => Way::Probe(control),
         Control::NetOpenPorts(control) => Way::Probe(control),
+        Control::EdgeIpAllow(control) => Way::Probe(control),
+        Control::BotUa(control) => Way::Probe(control),
+        Control::BotSignature(control) => Way::Probe(control),
+        Control::HostFirewall(control) => Way::Probe(control),
         Control::EdgeSmuggling(control) => Way::Probe(control),
         Control::EdgeSlowAndFlood(control) => Way::Probe(control),
         Control::DiscloseSecurityTxt(control) => Way::Probe(control),

@@ -126,6 +126,13 @@ impl Site {
         Ok(Self { run: Arc::clone(&self.run), source, patience_ms })
     }
 
+    /// The same target as a client at this loopback address sees it; `None` where addresses cannot be chosen.
+    pub(crate) fn at(&self, address: Ipv4Addr) -> Option<Self> {
+        let patience_ms = Arc::new(AtomicU64::new(PATIENCE_MS));
+        let own = self.run.own_sources && address.is_loopback();
+        own.then(|| Self { run: Arc::clone(&self.run), source: Some(address), patience_ms })
+    }
+
     /// Whether each probe has a source address of its own.
     pub(crate) fn has_own_sources(&self) -> bool {
         self.run.own_sources

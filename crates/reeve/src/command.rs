@@ -36,7 +36,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Reload(args) => reload::run(args, screen),
         Command::Ban(args) => ban::run(args, screen),
         Command::Maintenance(args) => maintenance::run(args, screen),
-        Command::Firewall(_) => firewall::run(),
+        Command::Firewall(args) => firewall::run(args, screen),
         Command::Watch(args) => watch::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),

@@ -13,8 +13,8 @@ use anyhow::Context;
 use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, AcmeCertificate, AcmeSettings, Certificate, CertificateError, ChallengeKind, DnsHook, Gateway,
-    LocalAuthority, Sites, StartError, Tools, UnknownName,
+    AccessLog, AcmeCertificate, AcmeSettings, BotSettings, Certificate, CertificateError, ChallengeKind, DnsHook,
+    Gateway, LocalAuthority, ProxySettings, Sites, StartError, Tools, UnknownName,
 };
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{Control, Controls};
@@ -28,7 +28,8 @@ use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Settings, Tls, Unknown};
 
 pub(crate) use control::{
-    BanQuestion, ControlError, Hold, MaintenanceQuestion, Reply, Request, Socket, ask, path as control_path,
+    BanQuestion, ControlError, Hold, MaintenanceQuestion, PrintQuestion, Reply, Request, Socket, ask,
+    path as control_path,
 };
 
 /// Settings and policy, both without an error.
@@ -66,7 +67,8 @@ impl Deployment {
                     warnings.push(found);
                 }
                 let mut deployment = Self { loaded, policy, warnings };
-                for fault in [deployment.unwatched(), deployment.nobody()].into_iter().flatten() {
+                for fault in [deployment.unwatched(), deployment.nobody(), deployment.unjudged()].into_iter().flatten()
+                {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 Ok(deployment)
@@ -174,6 +176,16 @@ impl Deployment {
         nobody.then(|| Diagnostic::warning("settings::no-session", message).help(help))
     }
 
+    /// Fingerprints that are listed and that nobody looks at.
+    fn unjudged(&self) -> Option<Diagnostic> {
+        let listed = self.loaded.settings.bots.fingerprints.first()?;
+        let judged = Controls::of(&self.policy).bot_signature.is_some();
+        let fault = Diagnostic::warning("settings::unjudged", "the policy has no fingerprints judged")
+            .at(listed.span.clone(), "so that nothing is refused for this")
+            .help("it takes a clause with `bot.signature` in the policy");
+        (!judged).then_some(fault)
+    }
+
     /// Starts what copies bans into the kernel, where the settings ask for it.
     ///
     /// # Errors
@@ -194,7 +206,9 @@ impl Deployment {
     /// Tells the table of bans who is never banned: this machine, and whom the settings allow.
     pub(crate) fn exempt(&self, keeping: &Keeping) {
         let allowed = self.loaded.settings.ban.allow.iter().map(|network| network.value);
-        keeping.exempt(keeping.own().iter().copied().chain(allowed).collect());
+        // A banned proxy would be a ban of everybody behind it.
+        let proxies = self.loaded.settings.listen.proxies.trusted.iter().map(|network| network.value);
+        keeping.exempt(keeping.own().iter().copied().chain(proxies).chain(allowed).collect());
     }
 
     /// Where this deployment keeps things.
@@ -373,6 +387,10 @@ fn local_authority(settings: &Settings, names: &[Located<HostName>]) -> LocalAut
     LocalAuthority { folder: settings.data.value.join("ca"), names: texts(names), valid_days: LOCAL_CERTIFICATE_DAYS }
 }
 
+fn plain(located: &[Located<String>]) -> Vec<String> {
+    located.iter().map(|text| text.value.clone()).collect()
+}
+
 fn texts(names: &[Located<HostName>]) -> Vec<String> {
     names.iter().map(|name| name.value.as_str().to_owned()).collect()
 }
@@ -426,6 +444,16 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
         session: settings.session.clone(),
         upstream: upstreams::edge(&settings.upstream),
         routing: upstreams::routing(settings),
+        proxies: ProxySettings {
+            trusted: settings.listen.proxies.trusted.iter().map(|network| network.value).collect(),
+            preamble: settings.listen.proxies.preamble.iter().map(|listener| listener.value).collect(),
+            header: settings.listen.proxies.header,
+        },
+        bots: BotSettings {
+            deny: plain(&settings.bots.deny),
+            allow: plain(&settings.bots.allow),
+            fingerprints: plain(&settings.bots.fingerprints),
+        },
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),

@@ -8,6 +8,7 @@ mod certificates;
 mod desk;
 mod maintenance;
 mod open;
+mod prints;
 mod purge;
 mod rates;
 mod recorder;
@@ -316,6 +317,8 @@ impl Keeping {
             outcome: Outcome::Allowed,
             status: None,
             duration_us: None,
+            ja4: None,
+            header_order: None,
         };
         let entry = Entry {
             class: Class::Security,

@@ -9,6 +9,7 @@
 
 mod address;
 mod ban;
+mod callers;
 mod keeping;
 mod read;
 mod sense;
@@ -29,6 +30,7 @@ use crate::input;
 
 pub(crate) use address::{HostName, Protocol, PublicUrl, UpstreamUrl};
 pub(crate) use ban::BanSettings;
+pub(crate) use callers::{Bots, Proxies};
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use upstream::{Circuit, Health, Route, Upstream};
@@ -63,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) ban: BanSettings,
     /// What identifies a signed-in user.
     pub(crate) session: Session,
+    /// Which programs are refused, and which are not.
+    pub(crate) bots: Bots,
     /// Which logs of other programs are watched.
     pub(crate) watch: Vec<WatchSettings>,
     /// Where the access log goes.
@@ -89,6 +93,8 @@ pub(crate) struct Listen {
     pub(crate) http: Vec<Located<SocketAddr>>,
     /// How clients outside call the site, where that differs from the listeners (port forwarding, a load balancer).
     pub(crate) public: Option<Located<PublicUrl>>,
+    /// Who stands in front.
+    pub(crate) proxies: Proxies,
 }
 
 /// The gateway's own certificate as a client, in PEM.

@@ -117,6 +117,8 @@ fn record((upstream, server): &Key, state: ServerState, worker: &Worker) {
         outcome,
         status: None,
         duration_us: None,
+        ja4: None,
+        header_order: None,
     });
 }
 

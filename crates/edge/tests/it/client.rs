@@ -53,7 +53,7 @@ impl Client {
         Self::with(config, TcpStream::connect(address).unwrap())
     }
 
-    fn over(tcp: TcpStream, authority: &Path) -> Self {
+    pub(crate) fn over(tcp: TcpStream, authority: &Path) -> Self {
         Self::with(config(authority), tcp)
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Routing, ServerAddress, Session, Settings, Sites, Tools,
-    UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, ServerAddress, Session,
+    Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -19,13 +19,13 @@ pub(crate) struct House {
     pub(crate) settings: Settings,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) bans: Arc<Bans>,
-    log: Lines,
+    pub(crate) log: Lines,
     writer: Option<std::thread::JoinHandle<()>>,
 }
 
 /// A log that a test can read.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -101,6 +101,8 @@ impl House {
             upstream,
             session: Session { cookie: Some(String::from("session")), bearer: true },
             routing: Routing::default(),
+            proxies: ProxySettings::default(),
+            bots: BotSettings::default(),
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),

@@ -10,8 +10,10 @@
 mod acme;
 mod application;
 mod bans;
+mod callers;
 mod client;
 mod closing;
+mod entrance;
 mod faults;
 mod frames;
 mod framing;

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reeve_base::document::{FromValue, Kind, Mismatch, Value};
 use reeve_base::{Period, Rate, Size};
 use serde_json::json;
@@ -403,6 +405,27 @@ macro_rules! checked_text {
     };
 }
 
+choice! {
+    /// What a bot is known by.
+    Signature {
+        /// Headers that are missing from, or contradict, what the client claims to be.
+        Headers = "headers", "headers that contradict each other";
+        /// The names of the header fields in their order.
+        HeaderOrder = "header-order", "the order of headers";
+        /// The fingerprint of the TLS handshake.
+        Ja4 = "ja4", "the TLS handshake (JA4)";
+    }
+}
+
+checked_text! {
+    /// SHA-256 of a set of firewall rules, or `any`.
+    RulesetDigest, "\"any\", or \"sha256:\" and 64 hexadecimal digits", |text| {
+        let digest = text.strip_prefix("sha256:");
+        let plain = |hex: &str| hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if text == "any" || digest.is_some_and(plain) { Ok(()) } else { Err(format!("`{text}` is neither")) }
+    }
+}
+
 checked_text! {
     /// The value of a response header: visible ASCII and spaces (RFC 9110 section 5.5), so that it can break no line.
     HeaderText, "the header's value in plain ASCII on one line", |text| {
@@ -460,6 +483,71 @@ checked_text! {
         } else {
             Ok(())
         }
+    }
+}
+
+/// A network, or one address: `192.0.2.0/24`, `2001:db8::1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// The network, without host bits.
+    #[must_use]
+    pub const fn net(self) -> IpNet {
+        self.0
+    }
+
+    /// This machine itself, and the networks that nobody routes on the Internet (RFC 1918, RFC 4193).
+    pub(crate) fn private() -> Vec<Self> {
+        let four = |octets, length| Self(IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::from_octets(octets), length)));
+        let six = |address, length| Self(IpNet::V6(Ipv6Net::new_assert(address, length)));
+        vec![
+            four([127, 0, 0, 1], 32),
+            four([10, 0, 0, 0], 8),
+            four([172, 16, 0, 0], 12),
+            four([192, 168, 0, 0], 16),
+            six(Ipv6Addr::LOCALHOST, 128),
+            six(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0), 7),
+        ]
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
+impl FromValue for Network {
+    const EXPECTED: &'static str = "a network such as \"192.0.2.0/24\" or an address";
+
+    fn from_value(value: &Value) -> Result<Self, Mismatch> {
+        let text = String::from_value(value)?;
+        let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
+        let network: IpNet = network.map_err(|_| {
+            Mismatch::content(value, Self::EXPECTED, format!("`{text}` is neither a network nor an address"))
+        })?;
+        if network.trunc() == network {
+            return Ok(Self(network));
+        }
+        // Somebody who writes `192.0.2.7/24` meant either the one or the other, and they are far apart.
+        let message =
+            format!("`{text}` names an address inside a network; write `{}` for the network", network.trunc());
+        Err(Mismatch::content(value, Self::EXPECTED, message))
+    }
+}
+
+impl ParameterValue for Network {
+    fn english(&self) -> String {
+        self.to_string()
+    }
+
+    fn written(&self) -> String {
+        quoted(&self.to_string())
+    }
+
+    fn schema() -> serde_json::Value {
+        json!({ "type": "string", "minLength": 2, "description": Self::EXPECTED })
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Status {
     pub(crate) upstreams: Vec<UpstreamStatus>,
     /// What its limits on rates stand on; none if no gateway runs.
     pub(crate) rates: Option<RatesStatus>,
+    /// What it knows of bots.
+    pub(crate) bots: Option<BotsStatus>,
 }
 
 /// What the deployment says of its limits on rates.
@@ -76,6 +78,16 @@ pub(crate) struct SharedStatus {
     pub(crate) nodes: u32,
     /// Why what they count is not exact now; none if it is.
     pub(crate) cause: Option<String>,
+}
+
+/// What the deployment says of its lists of bots.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BotsStatus {
+    /// The day of the last review of the list that it was shipped with.
+    pub(crate) list: Option<jiff::civil::Date>,
+    /// The kinds of fingerprints that it judges: `ja4`, `header_order`.
+    #[serde(default)]
+    pub(crate) judges: Vec<String>,
 }
 
 /// A log that is watched.

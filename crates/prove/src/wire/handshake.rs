@@ -42,6 +42,26 @@ impl Site {
     }
 }
 
+impl Site {
+    /// A hello of TLS 1.3 with suites by their numbers, known or not.
+    pub(crate) fn prepare(&self, suites: &[u16]) -> Result<Vec<u8>, WireError> {
+        let (server_name, random) = (self.target().domain(), self.random()?);
+        Ok(Offer { version: Version::Tls13, suites, server_name, random }.encode())
+    }
+
+    /// Sends a hello that [was prepared](Self::prepare); one out of the budget.
+    ///
+    /// # Errors
+    /// As [`Site::offer`].
+    pub(crate) async fn offer_prepared(&self, hello: &[u8], suites: &[u16]) -> Result<Reply, WireError> {
+        self.spend()?;
+        let stream = self.connect(self.target().https).await?;
+        let heard = timeout(self.deadline(), converse(stream, hello)).await;
+        let heard = heard.map_err(|_| WireError::Silent(self.deadline()))??;
+        reply(Version::Tls13, suites, heard)
+    }
+}
+
 /// What was heard: an answer, or the end of the connection in words.
 enum Heard {
     Answer(Answer),

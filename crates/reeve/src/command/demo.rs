@@ -11,7 +11,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use reeve_base::{Clock, SystemClock, SystemEntropy};
-use reeve_edge::{AccessLog, Certificate, Gateway, LocalAuthority, Routing, Settings, Sites, Tools};
+use reeve_edge::{
+    AccessLog, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, Settings, Sites, Tools,
+};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::Controls;
 use reeve_prove::{Options, Target};
@@ -135,6 +137,8 @@ impl Demo {
             routing: Routing::default(),
             upstream: prove::sample_upstream(application.address),
             session: prove::sample_session(),
+            proxies: ProxySettings::default(),
+            bots: BotSettings::default(),
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             connections_max: 4_096,
             drain: Duration::from_secs(1),

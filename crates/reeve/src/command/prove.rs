@@ -1,5 +1,6 @@
 //! `reeve prove`: tries every promise from outside and says which hold.
 
+mod firewall;
 mod history;
 mod house;
 pub(crate) mod mutate;
@@ -226,7 +227,14 @@ pub(crate) fn authorities(path: &Path) -> anyhow::Result<Trust> {
 pub(crate) fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
     let settings = &deployment.loaded.settings;
     let reachable = |listener: Option<&Located<SocketAddr>>| listener.map(|listener| reachable(listener.value));
-    let https = reachable(settings.listen.https.first()).context("the settings name no TLS listener")?;
+    // Where a preamble is asked for, only proxies come in; a listener beside it is for those on this machine.
+    let preamble = |listener: &Located<SocketAddr>| {
+        settings.listen.proxies.preamble.iter().any(|named| named.value == listener.value)
+    };
+    let https = settings.listen.https.iter().find(|listener| !preamble(listener));
+    let https = reachable(https)
+        .context("the settings name no TLS listener that can be reached without a proxy")
+        .hint("add one on loopback to `https`, and leave it out of `proxy_protocol`")?;
     let host = match (&settings.listen.public, &settings.tls) {
         (Some(Located { value: PublicUrl { host, .. }, .. }), _) => host.clone(),
         (None, Tls::Local(names) | Tls::Acme(names)) => {
@@ -243,7 +251,7 @@ pub(crate) fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
     Ok(Target {
         url: format!("https://{host}:{port}/").parse().with_context(|| format!("`{host}` is no host"))?,
         https,
-        http: reachable(settings.listen.http.first()),
+        http: reachable(settings.listen.http.iter().find(|listener| !preamble(listener))),
         trust,
         error_path: settings.prove.error_path.clone(),
         house: Some(inside(deployment)?),
@@ -262,7 +270,16 @@ fn inside(deployment: &Deployment) -> anyhow::Result<reeve_prove::House> {
         control: deployment::control_path(&settings.data.value),
         places,
         policy_digest: keeping::digest(&policy),
+        ruleset: live_ruleset(),
     })
+}
+
+/// What prints the rules of this host's firewall.
+pub(crate) fn live_ruleset() -> Vec<String> {
+    // Where users have no /usr/sbin in their path, it is there all the same.
+    let places = ["/usr/sbin/nft", "/sbin/nft"];
+    let nft = places.into_iter().find(|place| Path::new(place).exists()).unwrap_or("nft");
+    [nft, "-j", "list", "ruleset"].map(str::to_owned).to_vec()
 }
 
 /// A listener on all addresses is reached over loopback.

@@ -63,6 +63,8 @@ pub(crate) enum Request {
     Maintenance(MaintenanceQuestion),
     /// Whether the site answered, minute by minute.
     Uptime,
+    /// Which fingerprints are banned, or are to be, or no longer.
+    Prints(PrintQuestion),
     /// Make a new version of the store key, and seal under it what is under older ones.
     RotateKey,
     /// Record that what opens the keys is about to be changed.
@@ -154,6 +156,28 @@ pub(crate) enum MaintenanceQuestion {
         shut: bool,
         /// Addresses and networks that are served all the same.
         allow: Vec<String>,
+    },
+}
+
+/// About bans by fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum PrintQuestion {
+    /// All of them, the newest first.
+    List,
+    /// Ban one.
+    Add {
+        /// A `ja4` or a `header_order`, as events show it.
+        fingerprint: String,
+        /// For how long; until it is lifted if nothing is said.
+        seconds: Option<u64>,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// End a ban.
+    Lift {
+        /// Which.
+        fingerprint: String,
     },
 }
 

@@ -52,6 +52,7 @@ impl Keeping {
     /// # Errors
     /// When the store cannot be read: a gateway that forgot its bans would let in whom it keeps out.
     pub(crate) async fn restore_bans(&self) -> anyhow::Result<()> {
+        self.restore_prints().await?;
         let now = self.clock.now();
         let (mut after, mut stale): (Option<String>, Vec<String>) = (None, Vec::new());
         let mut standing = Vec::new();
@@ -148,6 +149,8 @@ impl Keeping {
             outcome,
             status: None,
             duration_us: None,
+            ja4: None,
+            header_order: None,
         };
         let mut line = serde_json::to_vec(&event).ok()?;
         line.push(b'\n');

@@ -163,7 +163,20 @@ impl Trail {
         let event = |activity, object, outcome| {
             let id = EventIds::new(&SystemEntropy)?.next(time);
             let (actor, action) = (Cow::Borrowed("reeve"), Cow::Borrowed("issue"));
-            anyhow::Ok(Event { time, id, activity, actor, action, object, outcome, status: None, duration_us: None })
+            let (status, duration_us, ja4, header_order) = (None, None, None, None);
+            anyhow::Ok(Event {
+                time,
+                id,
+                activity,
+                actor,
+                action,
+                object,
+                outcome,
+                status,
+                duration_us,
+                ja4,
+                header_order,
+            })
         };
         let (event, more) = match news {
             News::Issued { names, issuer, fingerprint, until } => {

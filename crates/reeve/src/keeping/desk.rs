@@ -31,6 +31,7 @@ impl Keeping {
             Request::Bans(question) => self.ban_answer(question, asker).await,
             Request::Maintenance(question) => self.maintenance_answer(question, asker).await,
             Request::Uptime => Ok(self.uptime_answer()),
+            Request::Prints(question) => self.print_answer(question, asker).await,
             Request::RotateKey => self.rotate(asker).await,
             Request::Reseal { what } => {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };
@@ -76,6 +77,10 @@ impl Keeping {
             "upstreams": self.outlook(),
             "rates": self.rates_status(),
             "watches": self.watches_status(),
+            "bots": {
+                "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok(),
+                "judges": self.bans.judged_prints(),
+            },
             "firewall": self.firewall.get().map(Firewall::status),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,

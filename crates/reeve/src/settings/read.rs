@@ -9,8 +9,8 @@ use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
 
 use super::{
-    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, ban, keeping, sense, session, tls,
-    upstream, watch,
+    Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, ban, callers, keeping, sense,
+    session, tls, upstream, watch,
 };
 
 /// The one format there is.
@@ -42,6 +42,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let store = section(&mut top, "store", None);
     let ban = section(&mut top, "ban", None);
     let session = section(&mut top, "session", None);
+    let bots = section(&mut top, "bots", None);
     let watch = top.value("watch");
     let log = section(&mut top, "log", None);
     let server = section(&mut top, "server", None);
@@ -63,6 +64,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let store = keeping::read_store(store.unwrap_or(&empty), folder, &data.value, faults);
     let ban = ban::read(ban.unwrap_or(&empty), faults);
     let session = session::read(session.unwrap_or(&empty), faults);
+    let bots = callers::read_bots(bots.unwrap_or(&empty), faults);
     let watch = watch::read(watch, folder, faults);
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
@@ -82,6 +84,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         store,
         ban,
         session,
+        bots,
         watch,
         access,
         server,
@@ -111,15 +114,17 @@ fn section<'t>(top: &mut Fields<'t, '_>, key: &'static str, needed: Option<&str>
 fn read_listen(table: &Table, faults: &mut Faults) -> Option<Listen> {
     let mut fields = Fields::new(table, "`[listen]`", faults);
     let https = fields.required::<Vec<Located<SocketAddr>>>("https");
-    let http = fields.optional("http").unwrap_or_default();
+    let http: Vec<Located<SocketAddr>> = fields.optional("http").unwrap_or_default();
     let public = fields.optional("public");
     if https.as_ref().is_some_and(Vec::is_empty) {
         let span = fields.value("https").map(|value| value.span.clone()).unwrap_or_default();
         let fault = Diagnostic::error("settings::no-listener", "`https` is empty: nobody could reach the site");
         fields.faults().push(fault.at(span, "no address").help("write `https = [\"127.0.0.1:8443\"]`"));
     }
+    let listeners: Vec<_> = https.iter().flatten().chain(&http).cloned().collect();
+    let proxies = callers::read_proxies(&mut fields, &listeners);
     fields.finish();
-    Some(Listen { https: https?, http, public })
+    Some(Listen { https: https?, http, public, proxies })
 }
 
 fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use reeve_base::{Clock, Sealer, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, AcmeCertificate, AcmeSettings, Announced, Bans, Certificate, Certificates, ChallengeKind, DnsChange,
-    DnsHook, Gateway, Keeper, KeeperTools, News, Press, Routing, Session, Settings, Sites, Tools,
+    AccessLog, AcmeCertificate, AcmeSettings, Announced, Bans, BotSettings, Certificate, Certificates, ChallengeKind,
+    DnsChange, DnsHook, Gateway, Keeper, KeeperTools, News, Press, ProxySettings, Routing, Session, Settings, Sites,
+    Tools,
 };
 use reeve_store::{CounterPlace, Database, ObjectPlace, Store};
 use reeve_testkit::{Pebble, PebbleSettings, free_ports};
@@ -93,6 +94,8 @@ impl Bench {
             upstream: upstream(application.address),
             session: Session::default(),
             routing: Routing::default(),
+            proxies: ProxySettings::default(),
+            bots: BotSettings::default(),
             workers: 2,
             connections_max: 1_000,
             drain: Duration::ZERO,

@@ -180,6 +180,7 @@ impl House {
             control: deployment::control_path(&self.data),
             places: vec![self.data.clone()],
             policy_digest: self.policy_digest.clone(),
+            ruleset: Vec::new(),
         }
     }
 }

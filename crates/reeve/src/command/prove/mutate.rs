@@ -117,6 +117,7 @@ fn off(control: &Control) -> Off {
         Control::TlsPin(_) => Off::Twisted(Twist { unpinned: true, ..Twist::default() }),
         Control::TlsCertExpiry(_) => Off::Twisted(Twist { expiring: true, ..Twist::default() }),
         Control::NetOpenPorts(_) => Off::Twisted(Twist { stray_port: true, ..Twist::default() }),
+        Control::HostFirewall(_) => Off::Twisted(Twist { unfiltered: true, ..Twist::default() }),
         Control::TrustLinks(_) => Off::Twisted(Twist { unpublished: true, ..Twist::default() }),
         Control::CoverageClauses(_) => Off::OtherClause(PLANNED_CLAUSE),
         Control::LedgerAppendOnly(_) => unrecorded(Unrecorded::Acts),
@@ -145,6 +146,9 @@ fn off(control: &Control) -> Off {
         | Control::BanHttp(_)
         | Control::BanAuto(_)
         | Control::BanSsh(_)
+        | Control::EdgeIpAllow(_)
+        | Control::BotUa(_)
+        | Control::BotSignature(_)
         | Control::EdgeSmuggling(_)
         | Control::EdgeSlowAndFlood(_)
         | Control::DiscloseSecurityTxt(_)
@@ -249,6 +253,9 @@ fn inside(control: &Control) -> Inside {
         | Control::RateUser(_)
         | Control::UptimeSlo(_)
         | Control::UptimeExclusions(_)
+        | Control::BotUa(_)
+        | Control::BotSignature(_)
+        | Control::HostFirewall(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,
         _ => Inside::Nothing,

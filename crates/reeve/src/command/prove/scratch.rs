@@ -8,18 +8,18 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Routing, ServerAddress, Session, Settings, Sites, Tools,
-    UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, ServerAddress, Session,
+    Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
 
 use crate::application::{Application, Manners};
 
-use super::authorities;
 use super::house::{House, HousePlan, Travel};
 use super::secure_back::{Pins, SecureBack};
 use super::weak_front::{WeakFront, Weakness};
+use super::{authorities, firewall};
 
 /// How a scratch instance differs from what a deployment would be.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +47,8 @@ pub(crate) struct Twist {
     pub(crate) bare_store: bool,
     /// The application's key is looked at by nobody.
     pub(crate) unpinned: bool,
+    /// The host's firewall admits everybody.
+    pub(crate) unfiltered: bool,
 }
 
 /// What is not recorded.
@@ -138,6 +140,8 @@ impl Scratch {
             upstream,
             session: sample_session(),
             routing: Routing::default(),
+            proxies: ProxySettings::default(),
+            bots: BotSettings::default(),
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
@@ -164,7 +168,7 @@ impl Scratch {
         let neighbour = stray.local_addr()?.port();
         let front = twist.front.map(|weakness| WeakFront::start(any, https, weakness)).transpose()?;
         let https = front.as_ref().map_or(https, |front| front.address);
-        let target = Target {
+        let mut target = Target {
             url: format!("https://{https}/").parse().context("the scratch instance has no address")?,
             https,
             http,
@@ -174,6 +178,11 @@ impl Scratch {
         };
         if let Some(house) = &house {
             house.measure(&target, &controls).await?;
+        }
+        let rules = controls.host_firewall.as_ref();
+        let rules = rules.map(|control| firewall::scratch_rules(&control.ports, twist.unfiltered, folder.path()));
+        if let (Some(house), Some(rules)) = (&mut target.house, rules.transpose()?) {
+            house.ruleset = rules;
         }
         Ok(Self {
             target,
