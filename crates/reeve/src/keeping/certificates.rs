@@ -54,7 +54,7 @@ impl Keeping {
     }
 
     /// This gateway among those that share its store: the same again after a restart, so that it takes up its own lease.
-    fn node(&self) -> String {
+    pub(super) fn node(&self) -> String {
         let system = rustix::system::uname();
         format!("{} {}", system.nodename().to_string_lossy(), self.kept.data.display())
     }

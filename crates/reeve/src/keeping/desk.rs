@@ -30,8 +30,8 @@ impl Keeping {
             Request::Purge { dry_run } => self.purge(dry_run, asker).await,
             Request::Bans(question) => self.ban_answer(question, asker).await,
             Request::Maintenance(question) => self.maintenance_answer(question, asker).await,
-            Request::Uptime => Ok(self.uptime_answer()),
             Request::Prints(question) => self.print_answer(question, asker).await,
+            Request::Uptime => self.uptime_answer().await,
             Request::RotateKey => self.rotate(asker).await,
             Request::Reseal { what } => {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };

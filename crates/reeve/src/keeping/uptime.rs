@@ -20,13 +20,15 @@ use reeve_store::{Expect, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Keeping, Window};
+use super::{Keeping, Window, digest};
 use crate::deployment::Reply;
 
-/// The minutes of a day, 64 to a word, the first in the lowest bit.
+/// The minutes of a day as one gateway measured them, 64 to a word, the first in the lowest bit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UptimeDay {
     day: Date,
+    /// Which of the gateways that share the store: each changes records of its own only.
+    node: String,
     measured: Vec<u64>,
     up: Vec<u64>,
 }
@@ -37,8 +39,22 @@ impl Record for UptimeDay {
 }
 
 impl UptimeDay {
-    fn new(day: Date) -> Self {
-        Self { day, measured: vec![0; WORDS], up: vec![0; WORDS] }
+    fn new(day: Date, node: &str) -> Self {
+        Self { day, node: node.to_owned(), measured: vec![0; WORDS], up: vec![0; WORDS] }
+    }
+
+    fn id(&self) -> String {
+        format!("{} {}", self.day, self.node)
+    }
+
+    /// Adds what another gateway measured: a minute is good if nobody found it bad.
+    fn merge(&mut self, other: &Self) {
+        let words = self.measured.iter_mut().zip(&mut self.up).zip(other.measured.iter().zip(&other.up));
+        for ((measured, up), (theirs, good)) in words {
+            let bad = (*measured & !*up) | (theirs & !good);
+            *measured |= theirs;
+            *up = *measured & !bad;
+        }
     }
 
     fn note(&mut self, minute: usize, up: bool) {
@@ -74,7 +90,7 @@ pub(super) struct Uptime {
     plan: Option<(UptimePlan, Duration)>,
     /// How long beforehand a window must be announced to stay outside the figure.
     notice: Duration,
-    days: BTreeMap<Date, UptimeDay>,
+    days: BTreeMap<(Date, String), UptimeDay>,
     /// The newest measurement, and the newest that is in the ledger.
     last: Option<(Timestamp, String)>,
     /// What was not yet recorded.
@@ -105,14 +121,20 @@ impl Keeping {
     /// # Errors
     /// When the store cannot be read.
     pub(crate) async fn restore_uptime(&self) -> anyhow::Result<()> {
-        let mut after: Option<String> = None;
+        let (mut after, own): (Option<String>, String) = (None, self.measuring_node());
         loop {
             let page = self.scope().list::<UptimeDay>(after.as_deref(), PAGE).await;
             let page = page.context("cannot read the measurements of availability")?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id.clone());
             self.with_uptime(|uptime| {
-                uptime.days.extend(page.into_iter().map(|record| (record.value.day, record.value)));
+                for record in page {
+                    // Of its own, this gateway knows more than the store.
+                    let key = (record.value.day, record.value.node.clone());
+                    if key.1 != own || !uptime.days.contains_key(&key) {
+                        uptime.days.insert(key, record.value);
+                    }
+                }
             });
         }
     }
@@ -160,16 +182,22 @@ impl Keeping {
         let up = matches!(seen, Ok(status) if status < 500);
         let said = seen.map_or_else(|cause| cause, |status| status.to_string());
         let day = self.note(at, up);
-        self.scope().put(&day.day.to_string(), Expect::Any, &day).await.context("cannot keep a measurement")?;
+        self.scope().put(&day.id(), Expect::Any, &day).await.context("cannot keep a measurement")?;
         self.record_uptime(at, up, &said).await
+    }
+
+    /// A short name for this gateway, without what it is made of.
+    fn measuring_node(&self) -> String {
+        digest(self.node().as_bytes()).chars().take(16).collect()
     }
 
     fn note(&self, at: Timestamp, up: bool) -> UptimeDay {
         let zoned = at.to_zoned(TimeZone::UTC);
         let date = zoned.date();
         let minute = usize::try_from(at.as_second().rem_euclid(DAY_SECONDS) / 60).unwrap_or_default();
+        let node = self.measuring_node();
         self.with_uptime(|uptime| {
-            let day = uptime.days.entry(date).or_insert_with(|| UptimeDay::new(date));
+            let day = uptime.days.entry((date, node.clone())).or_insert_with(|| UptimeDay::new(date, &node));
             day.note(minute, up);
             day.clone()
         })
@@ -209,23 +237,31 @@ impl Keeping {
     }
 
     /// Everything that a judge needs for the figures of this month and the last.
-    pub(super) fn uptime_answer(&self) -> Reply {
+    ///
+    /// # Errors
+    /// When what other gateways measured cannot be read.
+    pub(super) async fn uptime_answer(&self) -> anyhow::Result<Reply> {
+        self.restore_uptime().await?;
         let now = self.clock.now();
         let today = now.to_zoned(TimeZone::UTC).date();
         let first = today.first_of_month().saturating_sub(1.month());
         let notice = self.with_uptime(|uptime| uptime.notice);
         let excluded: Vec<_> = self.windows().iter().filter_map(|window| outside(window, notice)).collect();
         let data = self.with_uptime(|uptime| {
-            let since = uptime.days.values().find_map(|day| {
+            let mut merged: BTreeMap<Date, UptimeDay> = BTreeMap::new();
+            for day in uptime.days.values() {
+                merged.entry(day.day).and_modify(|known| known.merge(day)).or_insert_with(|| day.clone());
+            }
+            let since = merged.values().find_map(|day| {
                 let minute = i64::try_from(day.first_minute()?).ok()?;
                 let midnight = day.day.to_zoned(TimeZone::UTC).ok()?.timestamp();
                 midnight.checked_add(SignedDuration::from_mins(minute)).ok()
             });
             let last = uptime.last.as_ref().map(|(at, id)| json!({ "at": at, "id": id }));
-            let days: Vec<_> = uptime.days.range(first..).map(|(_, day)| day).collect();
+            let days: Vec<_> = merged.range(first..).map(|(_, day)| day).collect();
             json!({ "last": last, "since": since, "days": days, "excluded": excluded })
         });
-        Reply::done("measurements of this month and the last", data)
+        Ok(Reply::done("measurements of this month and the last", data))
     }
 }
 
@@ -256,7 +292,7 @@ mod tests {
 
     #[test]
     fn one_bad_answer_makes_a_minute_bad() {
-        let mut day = UptimeDay::new("2026-11-01".parse().unwrap());
+        let mut day = UptimeDay::new("2026-11-01".parse().unwrap(), "one");
         assert_eq!(day.first_minute(), None);
         for (minute, up) in [(70, true), (70, true), (71, true), (71, false), (72, false), (72, true), (1_439, true)] {
             day.note(minute, up);
@@ -264,6 +300,18 @@ mod tests {
         assert_eq!(day.first_minute(), Some(70));
         assert_eq!((day.measured[1], day.up[1]), (0b111 << 6, 0b001 << 6));
         assert_eq!((day.measured[22], day.up[22]), (1 << 31, 1 << 31));
+    }
+
+    #[test]
+    fn what_one_gateway_found_bad_is_bad() {
+        let day = |node, minutes: &[(usize, bool)]| {
+            let mut day = UptimeDay::new("2026-11-01".parse().unwrap(), node);
+            minutes.iter().for_each(|(minute, up)| day.note(*minute, *up));
+            day
+        };
+        let mut one = day("one", &[(0, true), (1, true), (2, false)]);
+        one.merge(&day("two", &[(1, false), (2, true), (3, true)]));
+        assert_eq!((one.measured[0], one.up[0]), (0b1111, 0b1001));
     }
 
     #[test]
