@@ -7,6 +7,7 @@
 #[macro_use]
 mod spec;
 
+mod answers;
 mod ban;
 mod edge;
 mod ledger;
@@ -14,6 +15,7 @@ mod planned;
 mod prove;
 mod value;
 
+pub use answers::*;
 pub use ban::*;
 pub use edge::*;
 pub use ledger::*;
@@ -24,8 +26,9 @@ pub use spec::{Difference, Facts, Parameter};
 use spec::Spec;
 pub(crate) use value::english_list;
 pub use value::{
-    AccessOutcome, Cipher, ContactUri, Framing, HeaderText, Link, Mail, Method, OnFailure, OriginPolicy, PlainHttp,
-    PlainText, PortRange, Replaced, SecurityEvent, StorageCipher, SystemChange, TlsVersion, UrlPath,
+    AccessOutcome, AuthorisedScript, Cipher, ContactUri, CookieName, Framing, HeaderText, HttpsOrigin, Link, Mail, Method,
+    OnFailure, OriginPolicy, PlainHttp, PlainText, PortRange, Replaced, SameSite, ScriptSource, SecurityEvent,
+    StorageCipher, Swap, SystemChange, TemporaryCipher, TlsVersion, UrlPath,
 };
 
 use reeve_base::ControlName;
@@ -117,11 +120,15 @@ controls! {
     hdr_csp: HdrCsp,
     hdr_frame: HdrFrame,
     hdr_set: HdrSet,
+    hdr_cookies: HdrCookies,
     rate_ip: RateIp,
     input_size: InputSize,
     input_methods: InputMethods,
     error_page: ErrorPage,
     error_no_debug: ErrorNoDebug,
+    pay_scripts: PayScripts,
+    pay_form_target: PayFormTarget,
+    cache_cipher: CacheCipher,
     ban_http: BanHttp,
     ban_auto: BanAuto,
     ban_ssh: BanSsh,

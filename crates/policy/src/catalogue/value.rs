@@ -463,6 +463,10 @@ checked_text! {
     }
 }
 
+mod answers;
+
+pub use answers::{AuthorisedScript, CookieName, HttpsOrigin, SameSite, ScriptSource, Swap, TemporaryCipher};
+
 /// A range of ports, or one: `443`, `1-1024`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortRange {
