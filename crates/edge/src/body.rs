@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use crate::answers::reading::Reading;
 use crate::guard::OpenRequest;
 use crate::refusal::Refusal;
 use crate::upstream::Lease;
@@ -100,6 +101,20 @@ impl RequestBody {
             }
         }
         Ok(self)
+    }
+
+    /// Reads all of it, which must be little: the limit is the one that it was made with.
+    pub(crate) async fn gather(self, rooms: &Rooms) -> Result<Vec<u8>, Refusal> {
+        let mut body = self;
+        body.room = rooms.enter();
+        let mut bytes = Vec::new();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
+            let frame = frame.map_err(|error| {
+                body.breach.take().unwrap_or_else(|| Refusal::ClientGone(error.to_string()))
+            })?;
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        }
+        Ok(bytes)
     }
 
     fn break_off(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
@@ -204,24 +219,28 @@ pub(crate) struct AnswerBody {
     source: Source,
     /// Marks the request as open until its answer is complete.
     open: Option<OpenRequest>,
+    /// Looks at what passes.
+    reading: Option<Box<Reading>>,
 }
 
 enum Source {
     Own(Option<Bytes>),
     Upstream { incoming: Incoming, lease: Option<Lease>, patience: Patience },
+    /// What was looked at before it went on, and the rest.
+    Ahead { frames: VecDeque<Frame<Bytes>>, rest: Box<AnswerBody> },
 }
 
 impl AnswerBody {
     /// A body of the gateway's own.
     pub(crate) fn own(text: impl Into<Bytes>) -> Self {
         let bytes = text.into();
-        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), open: None }
+        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), open: None, reading: None }
     }
 
     /// The application's body, with the connection that it comes over.
     pub(crate) fn upstream(incoming: Incoming, lease: Option<Lease>, stall_max: Duration) -> Self {
-        let mut body =
-            Self { source: Source::Upstream { incoming, lease, patience: Patience::new(stall_max) }, open: None };
+        let source = Source::Upstream { incoming, lease, patience: Patience::new(stall_max) };
+        let mut body = Self { source, open: None, reading: None };
         body.release_if_ended();
         body
     }
@@ -229,6 +248,31 @@ impl AnswerBody {
     /// Keeps the request counted as open while this body lives.
     pub(crate) fn keep_open(&mut self, open: OpenRequest) {
         self.open = Some(open);
+    }
+
+    /// Has somebody look at what passes.
+    pub(crate) fn tap(&mut self, reading: Box<Reading>) {
+        self.reading = Some(reading);
+    }
+
+    /// Waits for the beginning: `bytes_max` of it, or all, or a pause. What was read goes on to the client as it came.
+    pub(crate) async fn look_ahead(&mut self, bytes_max: usize, pause: Duration) -> Vec<Bytes> {
+        let (mut frames, mut pieces, mut length) = (VecDeque::new(), Vec::new(), 0);
+        while length < bytes_max && !self.is_end_stream() {
+            let next = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx));
+            // An error comes again when the rest is read: the client sees the answer break off there, as it did.
+            let Ok(Some(Ok(frame))) = tokio::time::timeout(pause, next).await else { break };
+            if let Some(data) = frame.data_ref() {
+                length += data.len();
+                pieces.push(data.clone());
+            }
+            frames.push_back(frame);
+        }
+        if !frames.is_empty() {
+            let rest = std::mem::replace(self, Self::own(""));
+            *self = Self { source: Source::Ahead { frames, rest: Box::new(rest) }, open: None, reading: None };
+        }
+        pieces
     }
 
     /// Reads the rest and throws it away, within bounds, so that the connection to the application can serve again and
@@ -263,8 +307,47 @@ impl Body for AnswerBody {
     type Error = BrokenOff;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let frame = ready!(self.poll_source(cx));
+        if self.reading.is_some() {
+            self.read_along(frame.as_ref());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(bytes) => bytes.is_none(),
+            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Source::Ahead { frames, rest } => frames.is_empty() && rest.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Upstream { incoming, .. } => incoming.size_hint(),
+            Source::Ahead { frames, rest } => {
+                let ahead: usize = frames.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+                let mut hint = rest.size_hint();
+                hint.set_lower(hint.lower().saturating_add(ahead as u64));
+                // Without an upper bound there is nothing to move.
+                rest.size_hint().exact().inspect(|exact| hint = SizeHint::with_exact(exact + ahead as u64));
+                hint
+            }
+        }
+    }
+}
+
+impl AnswerBody {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let (incoming, lease, patience) = match &mut self.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Ahead { frames, rest } => {
+                return match frames.pop_front() {
+                    Some(frame) => Poll::Ready(Some(Ok(frame))),
+                    None => Pin::new(&mut **rest).poll_frame(cx),
+                };
+            }
             Source::Upstream { incoming, lease, patience } => (incoming, lease, patience),
         };
         let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
@@ -293,17 +376,26 @@ impl Body for AnswerBody {
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Own(bytes) => bytes.is_none(),
-            Source::Upstream { incoming, .. } => incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Source::Upstream { incoming, .. } => incoming.size_hint(),
+    /// Shows what passes to whoever reads along, and tells when that was all. Whoever sends it on may not ask again after
+    /// the last piece.
+    fn read_along(&mut self, frame: Option<&Result<Frame<Bytes>, BrokenOff>>) {
+        match frame {
+            Some(Ok(frame)) => {
+                if let (Some(reading), Some(data)) = (&mut self.reading, frame.data_ref()) {
+                    reading.take(data);
+                }
+                if self.is_end_stream()
+                    && let Some(reading) = self.reading.take()
+                {
+                    reading.end();
+                }
+            }
+            Some(Err(_)) => self.reading = None,
+            None => {
+                if let Some(reading) = self.reading.take() {
+                    reading.end();
+                }
+            }
         }
     }
 }

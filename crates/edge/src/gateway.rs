@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
@@ -14,9 +14,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::answers::scripts::{PaymentScripts, ScriptInventory};
 use crate::ban::Bans;
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
+use crate::page::{Pages, PagesError};
 use crate::rate::Rates;
 use crate::rules::Rules;
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
@@ -66,6 +68,9 @@ pub enum StartError {
     /// A control cannot be turned into a header.
     #[error("the policy cannot be enforced: {0}")]
     Rules(#[from] http::Error),
+    /// The error pages cannot be used.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
     /// The system gives no randomness.
     #[error("{0}")]
     Entropy(String),
@@ -85,6 +90,7 @@ pub struct Reload {
 /// Everything that a reload exchanges, in one piece: no request ever sees half of it.
 pub(crate) struct Live {
     pub(crate) rules: Rules,
+    pub(crate) pages: Option<Pages>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstream: Arc<UpstreamSettings>,
@@ -112,6 +118,7 @@ impl Live {
         }
         Ok(Self {
             rules: Rules::new(controls)?,
+            pages: settings.pages.as_deref().map(Pages::load).transpose()?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             dialer: Dialer::new(&settings.upstream, tls::versions(controls))?,
@@ -137,6 +144,13 @@ fn require_pins(settings: &Settings, controls: &Controls) -> Result<(), StartErr
     if found < needed { Err(DialerError::TooFewPins { found, needed }.into()) } else { Ok(()) }
 }
 
+/// Tells the inventory which payment pages are to be seen.
+fn follow_pages(inventory: &ScriptInventory, controls: &Controls) {
+    let control = controls.pay_scripts.as_ref();
+    let pages: Vec<_> = control.iter().flat_map(|control| &control.pages).map(|page| page.as_str().to_owned()).collect();
+    inventory.follow(&pages, control.map(|control| control.every.duration()));
+}
+
 fn warn_of_expiry(identity: &Identity, controls: &Controls, now: Timestamp) {
     let Some(promise) = &controls.tls_cert_expiry else { return };
     let left = identity.time_left(now);
@@ -154,6 +168,10 @@ pub(crate) struct Shared {
     /// What shows an authority that a name is ours. It outlives a reload: an order may be under way.
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) events: EventIds,
+    /// Scripts on payment pages.
+    pub(crate) scripts: Arc<ScriptInventory>,
+    /// Who hands in how many reports. Made for the first one: most policies ask for none.
+    pub(crate) report_rates: OnceLock<Rates>,
     pub(crate) tools: Tools,
 }
 
@@ -187,8 +205,11 @@ impl Gateway {
             connections: Arc::default(),
             challenges,
             events,
+            scripts: Arc::new(ScriptInventory::new(Arc::clone(&tools.clock))),
+            report_rates: OnceLock::new(),
             tools,
         });
+        follow_pages(&shared.scripts, controls);
         let (phase, _) = watch::channel(Phase::Serving);
         let mut gateway =
             Self { shared, settings, https: https_addresses, http: http_addresses, phase, workers: Vec::new() };
@@ -207,6 +228,7 @@ impl Gateway {
         refuse_plain_listener(settings, controls)?;
         require_pins(settings, controls)?;
         Rules::new(controls)?;
+        settings.pages.as_deref().map(Pages::load).transpose()?;
         Dialer::new(&settings.upstream, tls::versions(controls))?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
@@ -255,6 +277,12 @@ impl Gateway {
         Certificates::new(&self.shared)
     }
 
+    /// The scripts on its payment pages.
+    #[must_use]
+    pub fn scripts(&self) -> PaymentScripts {
+        PaymentScripts::new(&self.shared)
+    }
+
     /// The way to its application, to be looked at and tried.
     #[must_use]
     pub fn outward(&self) -> Outward {
@@ -270,6 +298,7 @@ impl Gateway {
         let live = Live::build(settings, controls, &self.shared.tools, &self.shared.challenges, https_port)?;
         self.shared.live.store(Arc::new(live));
         self.shared.tools.bans.follow(controls);
+        follow_pages(&self.shared.scripts, controls);
         let mut after_restart = Vec::new();
         // Against what it was started with, because that is what it still does.
         if settings.https != self.settings.https || settings.http != self.settings.http {

@@ -10,6 +10,7 @@
 
 mod access_log;
 mod acme;
+mod answers;
 mod ban;
 mod body;
 mod certificate;
@@ -35,6 +36,7 @@ pub use access_log::AccessLog;
 pub use acme::{
     AcmeSettings, Announced, ChallengeKind, DnsChange, DnsHook, Keeper, KeeperTools, News, Press, RenewError, Standing,
 };
+pub use answers::scripts::{Approval, PaymentScripts, Script, ScriptChange, ScriptEvent, ScriptInventory};
 pub use ban::{
     BANS_MAX, Ban, BanError, Bans, CANARIES_MAX, CANARY_TIME, Canaries, Change, EXEMPT_MAX, Ending, GRACE, JailRule,
     MEMORY, REASON_BYTES_MAX, banned_network, parse_network,
@@ -45,6 +47,7 @@ pub use certificate::{
 };
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use page::PagesError;
 pub use refusal::Refusal;
 pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, TrialError};

@@ -45,6 +45,17 @@ pub enum Refusal {
     UpstreamGarbled(String),
     /// The application answered with an error that is not shown.
     UpstreamError(StatusCode),
+    /// The application's answer shows a stack trace.
+    Trace {
+        /// What wrote it.
+        of: &'static str,
+        /// What the application answered.
+        status: StatusCode,
+    },
+    /// The application's answer cannot be looked into.
+    Unreadable(&'static str),
+    /// What claims to be a browser's report is none.
+    BadReport(&'static str),
     /// The address is banned, and came over a connection that was open before.
     Banned,
     /// What it does could not be recorded, and the policy promises a record.
@@ -57,7 +68,7 @@ impl Refusal {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::ClientGone(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::ClientGone(_) | Self::BadReport(_) => StatusCode::BAD_REQUEST,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
@@ -68,9 +79,12 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::HiddenPath => StatusCode::NOT_FOUND,
             Self::Rate { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
+            Self::UpstreamDown(_) | Self::UpstreamGarbled(_) | Self::Unreadable(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
+            // An error stays the error that it was; what called itself a success was none.
+            Self::Trace { status, .. } if status.is_client_error() => *status,
+            Self::Trace { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Banned => StatusCode::FORBIDDEN,
             Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -84,7 +98,8 @@ impl Refusal {
             Self::TargetTooLong | Self::HeadTooLarge | Self::BodyTooLarge => "input.size",
             Self::HeadTooSlow | Self::BodyTooSlow => "edge.slow_and_flood",
             Self::Method => "input.methods",
-            Self::HiddenPath => "error.no_debug",
+            Self::HiddenPath | Self::Trace { .. } | Self::Unreadable(_) => "error.no_debug",
+            Self::BadReport(_) => "hdr.csp",
             Self::Rate { .. } => "rate.ip",
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
@@ -109,12 +124,15 @@ impl Refusal {
             | Self::BodyTooSlow
             | Self::Method
             | Self::HiddenPath
+            | Self::BadReport(_)
             | Self::Rate { .. } => true,
             Self::ClientGone(_)
             | Self::UpstreamDown(_)
             | Self::UpstreamSlow
             | Self::UpstreamGarbled(_)
             | Self::UpstreamError(_)
+            | Self::Trace { .. }
+            | Self::Unreadable(_)
             | Self::Banned
             | Self::Unrecorded
             | Self::Fault(_) => false,
@@ -134,6 +152,7 @@ impl Refusal {
             | Self::HeadTooSlow
             | Self::BodyTooSlow
             | Self::ClientGone(_)
+            | Self::BadReport(_)
             | Self::Banned
             | Self::Fault(_) => true,
             Self::Method
@@ -143,6 +162,8 @@ impl Refusal {
             | Self::UpstreamDown(_)
             | Self::UpstreamSlow
             | Self::UpstreamGarbled(_)
+            | Self::Trace { .. }
+            | Self::Unreadable(_)
             | Self::UpstreamError(_) => false,
         }
     }
@@ -173,6 +194,9 @@ impl fmt::Display for Refusal {
             Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
             Self::UpstreamError(status) => write!(f, "upstream answered {status}"),
+            Self::Trace { of, status } => write!(f, "upstream answered {status} with a stack trace of {of}"),
+            Self::Unreadable(cause) => write!(f, "upstream answer cannot be looked into: {cause}"),
+            Self::BadReport(cause) => write!(f, "report is not taken: {cause}"),
             Self::Banned => f.write_str("address is banned"),
             Self::Unrecorded => f.write_str("cannot be recorded"),
             Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),

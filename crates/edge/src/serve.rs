@@ -24,6 +24,9 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
+use crate::answers::payment::Visit;
+use crate::answers::report::{self, REPORT_PATH};
+use crate::answers::{self, coding};
 use crate::ban::Seen;
 use crate::body::AnswerBody;
 use crate::certificate::ACME_TLS;
@@ -33,6 +36,7 @@ use crate::guard::Guard;
 use crate::page::{page, prefers_json};
 use crate::refusal::{Refusal, whole_seconds};
 use crate::request::{Allowed, Client, Parsed, Transport};
+use crate::response::Personal;
 use crate::rules::Plain;
 use crate::worker::{LocalExecutor, Phase, Speaks, Worker};
 
@@ -190,17 +194,28 @@ struct Record {
     id: EventId,
     method: Method,
     target: Option<PathAndQuery>,
+    /// Whether the answer may be one person's own.
+    personal: Personal,
+    /// That a payment page, or a script on one, is asked for.
+    visit: Option<Visit>,
 }
 
-async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<Incoming>) -> Response<AnswerBody> {
     let started = worker.ticks();
     let time = worker.shared.tools.clock.now();
     let id = worker.shared.events.next(time);
     let finding = client.heads.take();
     let open = client.heads.open();
     let live = worker.shared.live.load_full();
-    let record =
-        Record { started, time, id, method: request.method().clone(), target: request.uri().path_and_query().cloned() };
+    let record = Record {
+        started,
+        time,
+        id,
+        method: request.method().clone(),
+        target: request.uri().path_and_query().cloned(),
+        personal: live.rules.answers.personal(request.headers()),
+        visit: visit(worker, &live, &mut request),
+    };
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
 
     let outcome = match finding {
@@ -208,7 +223,7 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
             let response = refused(&refusal, id, json, h1, &live);
             return finish(worker, client, &live, &record, Some((&refusal, Some(line))), response, open);
         }
-        Some(Ok(_)) | None => caught(pin!(stages(worker, client, &live, id, request))).await,
+        Some(Ok(_)) | None => caught(pin!(stages(worker, client, &live, &record, request))).await,
     };
     match outcome {
         Ok(response) if live.rules.answers.replaces(response.status()) => {
@@ -238,19 +253,54 @@ async fn stages(
     worker: &Rc<Worker>,
     client: &Client,
     live: &Live,
-    id: EventId,
+    record: &Record,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    match judge(worker, client, live, id, request)? {
-        Judged::Answered(response) => Ok(response),
-        Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await,
+    let response = match judge(worker, client, live, record.id, request)? {
+        Judged::Answered(response) => return Ok(response),
+        Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
+        Judged::Allowed(allowed) => forward(allowed, client, &live.rules, &worker.pool(live), &worker.rooms).await?,
+    };
+    looked_into(worker, live, record, response).await
+}
+
+/// What is asked of the application for the sake of whoever looks into its answer, and whether that is a payment page.
+fn visit(worker: &Worker, live: &Live, request: &mut Request<Incoming>) -> Option<Visit> {
+    if live.rules.traces.is_some() {
+        coding::ask_for_readable(request.headers_mut());
     }
+    let visit = live.rules.payment.as_ref()?.visit(request, |path| worker.shared.scripts.is_script(path))?;
+    visit.prepare(request.headers_mut());
+    Some(visit)
+}
+
+/// The stages that look into the application's answer, where the policy asks for any.
+async fn looked_into(
+    worker: &Worker,
+    live: &Live,
+    record: &Record,
+    mut response: Response<AnswerBody>,
+) -> Result<Response<AnswerBody>, Refusal> {
+    if live.rules.answers.replaces(response.status()) {
+        return Ok(response);
+    }
+    let path = record.target.as_ref().map_or("/", PathAndQuery::path);
+    if live.rules.traces.as_ref().is_some_and(|traces| traces.concern(&record.method, path, &response)) {
+        // Boxed: the state of the future around it is moved for each request, whether it has an answer to look into or not.
+        response = Box::pin(answers::examine(response)).await?;
+    }
+    if let (Some(visit), Some(rules)) = (&record.visit, &live.rules.payment) {
+        visit.watch(&record.method, &mut response, rules, &worker.shared.scripts)?;
+    }
+    Ok(response)
 }
 
 /// What came of the stages that wait for nothing.
 enum Judged {
     /// The gateway answers by itself.
     Answered(Response<AnswerBody>),
+    /// The gateway answers by itself, and has to read what was sent.
+    Report(Box<Parsed>),
     /// The application may answer.
     Allowed(Allowed),
 }
@@ -282,6 +332,9 @@ fn judge(
     }
     if let Some(response) = own_answer(worker, live, admitted.request()) {
         return Ok(Judged::Answered(response));
+    }
+    if live.rules.reports && admitted.request().path() == REPORT_PATH {
+        return Ok(Judged::Report(Box::new(admitted.into_request())));
     }
     admitted.decide(&live.rules, DecisionId(id)).map(Judged::Allowed)
 }
@@ -336,7 +389,7 @@ fn own_answer(worker: &Worker, live: &Live, request: &Parsed) -> Option<Response
 }
 
 fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) -> Response<AnswerBody> {
-    let mut response = page(refusal.status(), id, json);
+    let mut response = page(refusal.status(), id, json, live.pages.as_ref());
     let headers = response.headers_mut();
     if let Refusal::Rate { retry_after } = refusal {
         headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*retry_after)));
@@ -360,7 +413,10 @@ fn finish(
     mut response: Response<AnswerBody>,
     open: crate::guard::OpenRequest,
 ) -> Response<AnswerBody> {
-    live.rules.answers.dress(response.headers_mut(), client.transport);
+    live.rules.answers.dress(response.headers_mut(), client.transport, record.personal);
+    if let Some(visit) = &record.visit {
+        visit.dress(response.headers_mut(), live.rules.answers.own_policy);
+    }
     response.body_mut().keep_open(open);
     worker.shared.tools.bans.notice(
         client.address,

@@ -22,6 +22,8 @@ pub struct Settings {
     pub sites: Sites,
     /// The application behind it.
     pub upstream: UpstreamSettings,
+    /// A folder of error pages of the deployment's own.
+    pub pages: Option<PathBuf>,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.

@@ -135,6 +135,7 @@ impl Scratch {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream,
+            pages: None,
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
