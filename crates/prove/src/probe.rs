@@ -6,7 +6,9 @@
 
 mod at_rest;
 mod ban;
+mod caches;
 mod certificate;
+mod cookies;
 mod coverage;
 mod disclose;
 mod error;
@@ -14,12 +16,15 @@ mod headers;
 mod input;
 mod leaks;
 mod links;
+mod markup;
 mod page;
+mod payment;
 mod pin;
 mod plaintext;
 mod ports;
 mod rate;
 mod renewal;
+mod reports;
 mod slow;
 mod smuggling;
 mod tamper;
@@ -110,11 +115,15 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::HdrCsp(control) => Way::Probe(control),
         Control::HdrFrame(control) => Way::Probe(control),
         Control::HdrSet(control) => Way::Probe(control),
+        Control::HdrCookies(control) => Way::Probe(control),
         Control::RateIp(control) => Way::Probe(control),
         Control::InputSize(control) => Way::Probe(control),
         Control::InputMethods(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),
         Control::ErrorNoDebug(control) => Way::Probe(control),
+        Control::PayScripts(control) => Way::Probe(control),
+        Control::PayFormTarget(control) => Way::Probe(control),
+        Control::CacheCipher(control) => Way::Probe(control),
         Control::BanHttp(control) => Way::Probe(control),
         Control::BanAuto(control) => Way::Probe(control),
         Control::BanSsh(control) => Way::Probe(control),

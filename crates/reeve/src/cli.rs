@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, prove, reload, schema,
+    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, pay, prove, reload, schema,
     selftest, store, up, watch, witness,
 };
 use crate::environment;
@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Reload(reload::ReloadArgs),
     Ban(ban::BanArgs),
     Watch(watch::WatchArgs),
+    Pay(pay::PayArgs),
     #[command(hide = true)]
     Firewall(firewall::FirewallArgs),
     Prove(prove::ProveArgs),

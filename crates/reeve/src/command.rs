@@ -11,6 +11,7 @@ pub(crate) mod firewall;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
+pub(crate) mod pay;
 pub(crate) mod prove;
 pub(crate) mod reload;
 pub(crate) mod schema;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Ban(args) => ban::run(args, screen),
         Command::Firewall(_) => firewall::run(),
         Command::Watch(args) => watch::run(args, screen),
+        Command::Pay(args) => pay::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),
         Command::Key(args) => key::run(args, screen),

@@ -27,7 +27,7 @@ use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Protocol, Settings, Tls, Unknown};
 
-pub(crate) use control::{BanQuestion, ControlError, Hold, Reply, Request, Socket, ask, path as control_path};
+pub(crate) use control::{BanQuestion, ControlError, Hold, PayQuestion, Reply, Request, Socket, ask, path as control_path};
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
@@ -301,6 +301,11 @@ impl Deployment {
                 certificate_span(settings, cause),
                 "see the cause; `reeve up` starts only with a certificate that clients can accept",
             ),
+            StartError::Pages(_) => (
+                "settings::pages",
+                settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
+                "the folder holds `404.html`, `4xx.html`, `5xx.html`, `default.html`, any of them; see docs/guide/answers.md",
+            ),
             StartError::Upstream(cause) => ("settings::upstream", upstream_span(settings, cause), "see the cause"),
             _ => return None,
         };
@@ -439,6 +444,7 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             idle: upstream.idle.duration(),
             idle_connections_max: usize::try_from(upstream.connections).unwrap_or(usize::MAX),
         },
+        pages: settings.pages.as_ref().map(|pages| pages.value.clone()),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),

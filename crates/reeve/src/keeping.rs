@@ -7,6 +7,7 @@ mod bans;
 mod certificates;
 mod desk;
 mod open;
+mod payment;
 mod purge;
 mod recorder;
 mod system;
@@ -22,7 +23,7 @@ use anyhow::Context;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Recorder, Sealer};
-use reeve_edge::Bans;
+use reeve_edge::{Bans, PaymentScripts};
 use reeve_ledger::{Class, Entry, Ledger};
 use reeve_policy::catalogue::{Controls, LogRetention, OnFailure};
 use reeve_store::Store;
@@ -151,6 +152,9 @@ pub(crate) struct Keeping {
     requests: Arc<Requests>,
     weakening: Weakening,
     care: Care,
+    /// The scripts on the payment pages of the gateway that is attended.
+    scripts: OnceLock<PaymentScripts>,
+    script_post: tokio::sync::Mutex<payment::ScriptPost>,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
 }
@@ -228,6 +232,8 @@ impl Keeping {
             requests,
             weakening,
             care,
+            scripts: OnceLock::new(),
+            script_post: tokio::sync::Mutex::default(),
             sandbox: Value::Null,
         })
     }
@@ -359,6 +365,7 @@ impl Keeping {
                 _ = watches.tick() => self.tend_watches().await,
                 _ = notice.tick() => {
                     self.tell_bans().await;
+                    self.tell_scripts().await;
                     self.requests.notice();
                     // Another process may have rotated the store key; until this one knows, it seals under the old one.
                     if let Err(error) = self.vault.refresh() {
@@ -374,6 +381,7 @@ impl Keeping {
         let Ok(keeping) = Arc::try_unwrap(self) else { return Ok(()) };
         keeping.stop_watching().await;
         keeping.tell_bans().await;
+        keeping.tell_scripts().await;
         let Self { ledger, store, requests, care, .. } = keeping;
         drop((requests, care));
         store.close().await;

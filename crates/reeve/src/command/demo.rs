@@ -155,6 +155,7 @@ impl Demo {
             http: gateway.http().first().copied(),
             trust: prove::authorities(&ca)?,
             error_path: Some(String::from("/boom")),
+            trace_path: Some(String::from("/oops")),
             house: Some(house.seen()),
         };
         Ok(Self {

@@ -66,6 +66,10 @@ pub(crate) struct ProveArgs {
     #[arg(long, value_name = "PATH", requires = "target")]
     error_path: Option<String>,
 
+    /// A path of the target that shows a stack trace under a status below 500, for `error.no_debug`
+    #[arg(long, value_name = "PATH", requires = "target")]
+    trace_path: Option<String>,
+
     /// The most requests and handshakes of the whole run
     #[arg(long, value_name = "N")]
     requests_max: Option<u32>,
@@ -204,6 +208,7 @@ async fn subject(args: &ProveArgs, clock: &SystemClock) -> anyhow::Result<(Polic
         target.trust = authorities(path)?;
     }
     target.error_path.clone_from(&args.error_path);
+    target.trace_path.clone_from(&args.trace_path);
     Ok((policy, target))
 }
 
@@ -246,6 +251,7 @@ fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
         http: reachable(settings.listen.http.first()),
         trust,
         error_path: settings.prove.error_path.clone(),
+        trace_path: settings.prove.trace_path.clone(),
         house: Some(inside(deployment)?),
     })
 }
@@ -261,6 +267,7 @@ fn inside(deployment: &Deployment) -> anyhow::Result<reeve_prove::House> {
     Ok(reeve_prove::House {
         control: deployment::control_path(&settings.data.value),
         places,
+        caches: settings.prove.caches.clone(),
         policy_digest: keeping::digest(&policy),
     })
 }

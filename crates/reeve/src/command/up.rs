@@ -73,6 +73,7 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;
         let settings = deployment.edge(&keeping).await;
         let (gateway, writer) = deployment.start(&clock, &keeping, settings)?;
+        keeping.tell_scripts().await;
         deployment.watch(&keeping).await?;
         let tending = tokio::spawn({
             let keeping = Arc::clone(&keeping);

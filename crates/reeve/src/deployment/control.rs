@@ -58,6 +58,8 @@ pub(crate) enum Request {
     },
     /// Who is banned, or is to be, or no longer.
     Bans(BanQuestion),
+    /// About the scripts on payment pages.
+    Pay(PayQuestion),
     /// Make a new version of the store key, and seal under it what is under older ones.
     RotateKey,
     /// Record that what opens the keys is about to be changed.
@@ -108,6 +110,26 @@ pub(crate) enum BanQuestion {
     Canary {
         /// Which.
         address: IpAddr,
+    },
+}
+
+/// About the scripts on payment pages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum PayQuestion {
+    /// Every script, and when each page was last seen.
+    List,
+    /// Somebody looked at these scripts as they are and found them right.
+    Approve {
+        /// Their ids, as they are listed.
+        ids: Vec<String>,
+        /// What they are for.
+        reason: String,
+    },
+    /// Look at a page as if the application had answered with it, and keep nothing of it: for probes.
+    Rehearse {
+        /// The page.
+        html: String,
     },
 }
 

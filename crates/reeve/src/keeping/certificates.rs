@@ -68,6 +68,7 @@ impl Keeping {
         // A second one would be left as it is, and there is none.
         let _ = self.care.certificates.set(gateway.certificates());
         let _ = self.care.outward.set(gateway.outward());
+        let _ = self.scripts.set(gateway.scripts());
     }
 
     /// How the gateway reaches its application.

@@ -29,6 +29,7 @@ impl Keeping {
             Request::Lift { label } => self.lift(&label, asker).await,
             Request::Purge { dry_run } => self.purge(dry_run, asker).await,
             Request::Bans(question) => self.ban_answer(question, asker).await,
+            Request::Pay(question) => self.pay(question, asker).await,
             Request::RotateKey => self.rotate(asker).await,
             Request::Reseal { what } => {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };

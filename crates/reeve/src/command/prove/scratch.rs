@@ -46,6 +46,8 @@ pub(crate) struct Twist {
     pub(crate) bare_store: bool,
     /// The application's key is looked at by nobody.
     pub(crate) unpinned: bool,
+    /// A cache beside the application keeps in clear what it is sent.
+    pub(crate) caching: bool,
 }
 
 /// What is not recorded.
@@ -95,6 +97,7 @@ impl Scratch {
         let folder = tempfile::tempdir().context("cannot make a folder")?;
         let data = folder.path().join("data");
         std::fs::create_dir(&data)?;
+        std::fs::create_dir(cache_of(&data))?;
         let ip = own_address()?;
         let application = Application::start(manners(twist, &data)).context("cannot start the sample application")?;
         let travel =
@@ -168,7 +171,8 @@ impl Scratch {
             http,
             trust: authorities(&ca)?,
             error_path: Some(String::from("/boom")),
-            house: house.as_ref().map(House::seen),
+            trace_path: Some(String::from("/oops")),
+            house: house.as_ref().map(|house| reeve_prove::House { caches: vec![cache_of(&data)], ..house.seen() }),
         };
         Ok(Self {
             target,
@@ -207,9 +211,15 @@ impl Drop for Scratch {
     }
 }
 
+/// Where a cache beside the application keeps things.
+fn cache_of(data: &Path) -> std::path::PathBuf {
+    data.with_extension("cache")
+}
+
 fn manners(twist: Twist, data: &Path) -> Manners {
     match twist {
         Twist { unpublished: true, .. } => Manners::Unpublished,
+        Twist { caching: true, .. } => Manners::Hoarding(cache_of(data).join("kept")),
         Twist { hoarding: true, .. } => Manners::Hoarding(data.join("uploads")),
         _ => Manners::Careless,
     }
