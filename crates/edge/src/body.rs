@@ -328,11 +328,8 @@ impl Body for AnswerBody {
             Source::Upstream { incoming, .. } => incoming.size_hint(),
             Source::Ahead { frames, rest } => {
                 let ahead: usize = frames.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
-                let mut hint = rest.size_hint();
-                hint.set_lower(hint.lower().saturating_add(ahead as u64));
-                // Without an upper bound there is nothing to move.
-                rest.size_hint().exact().inspect(|exact| hint = SizeHint::with_exact(exact + ahead as u64));
-                hint
+                let exact = rest.size_hint().exact().map(|rest| rest.saturating_add(ahead as u64));
+                exact.map_or_else(SizeHint::new, SizeHint::with_exact)
             }
         }
     }
