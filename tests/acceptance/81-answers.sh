@@ -56,7 +56,7 @@ sed -i "s|^# access = .*|access = \"off\"|" "$site/reeve.toml"
 printf '\n[pages]\nfolder = "pages"\n' >>"$site/reeve.toml"
 sed -i "s|^\[prove\]|[prove]\nerror_path = \"/boom\"\ntrace_path = \"/trace.json\"\ncaches = [\"cache\"]|" "$site/reeve.toml"
 
-reeve() { "$REEVE" "$@" --config "$site/reeve.toml"; }
+reeve() { "$REEVE" "$1" --config "$site/reeve.toml" "${@:2}"; }
 check "policy and settings are without a fault" "$REEVE" check --config "$site/reeve.toml"
 up reeve "$site"
 at="https://localhost:$https"
@@ -92,17 +92,18 @@ check "it can be approved" is "$status" 0
 run reeve pay scripts
 check "and is then well" is "$status" 0
 
-# A browser's view of a page: view PATH
+# A browser's view of a page: view URL
 view() {
   timeout 60 chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --ignore-certificate-errors \
-    --short-reporting-delay --user-data-dir="$TMP/browser" --virtual-time-budget=5000 --dump-dom "$at$1" 2>"$TMP/chromium.err"
+    --short-reporting-delay --user-data-dir="$TMP/browser" --virtual-time-budget=5000 --dump-dom "$1" 2>"$TMP/chromium.err"
 }
-dom=$(view /checkout || true)
+dom=$(view "$at/checkout" || true)
 check "in a browser the authorised script runs" has "$dom" 'data-total="shown"'
 
 say "a skimmer"
 echo skimmed >mode
-dom=$(view /checkout || true)
+dom=$(view "$at/checkout" || true)
+check "past the gateway the planted script runs" has "$(view "http://127.0.0.1:$app/checkout" || true)" 'data-skimmed="yes"'
 check "in a browser the planted script does not run" lacks "$dom" 'data-skimmed'
 check "(the page itself is there)" has "$dom" 'data-total="shown"'
 ask -o /dev/null "$at/pay.js"
