@@ -109,9 +109,8 @@ impl RequestBody {
         body.room = rooms.enter();
         let mut bytes = Vec::new();
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
-            let frame = frame.map_err(|error| {
-                body.breach.take().unwrap_or_else(|| Refusal::ClientGone(error.to_string()))
-            })?;
+            let frame =
+                frame.map_err(|error| body.breach.take().unwrap_or_else(|| Refusal::ClientGone(error.to_string())))?;
             bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
         }
         Ok(bytes)
@@ -225,9 +224,16 @@ pub(crate) struct AnswerBody {
 
 enum Source {
     Own(Option<Bytes>),
-    Upstream { incoming: Incoming, lease: Option<Lease>, patience: Patience },
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Lease>,
+        patience: Patience,
+    },
     /// What was looked at before it went on, and the rest.
-    Ahead { frames: VecDeque<Frame<Bytes>>, rest: Box<AnswerBody> },
+    Ahead {
+        frames: VecDeque<Frame<Bytes>>,
+        rest: Box<AnswerBody>,
+    },
 }
 
 impl AnswerBody {

@@ -147,7 +147,8 @@ fn require_pins(settings: &Settings, controls: &Controls) -> Result<(), StartErr
 /// Tells the inventory which payment pages are to be seen.
 fn follow_pages(inventory: &ScriptInventory, controls: &Controls) {
     let control = controls.pay_scripts.as_ref();
-    let pages: Vec<_> = control.iter().flat_map(|control| &control.pages).map(|page| page.as_str().to_owned()).collect();
+    let pages: Vec<_> =
+        control.iter().flat_map(|control| &control.pages).map(|page| page.as_str().to_owned()).collect();
     inventory.follow(&pages, control.map(|control| control.every.duration()));
 }
 

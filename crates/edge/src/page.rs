@@ -8,8 +8,8 @@ use reeve_base::EventId;
 
 use crate::body::AnswerBody;
 
-pub use own::PagesError;
 pub(crate) use own::Pages;
+pub use own::PagesError;
 
 /// The page for `status`, as HTML or as problem details (RFC 9457), whichever the client rather reads.
 pub(crate) fn page(

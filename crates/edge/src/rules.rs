@@ -213,9 +213,11 @@ impl AnswerRules {
         if let Some(csp) = &controls.hdr_csp {
             if csp.report {
                 // A comma begins another policy (CSP 3 section 2.2.2), and each says where it is reported.
-                let policies = csp.policy.as_str().split(',').map(|one| {
-                    format!("{}; {REPORT_DIRECTIVES}", one.trim().trim_end_matches(';'))
-                });
+                let policies = csp
+                    .policy
+                    .as_str()
+                    .split(',')
+                    .map(|one| format!("{}; {REPORT_DIRECTIVES}", one.trim().trim_end_matches(';')));
                 let policy = policies.collect::<Vec<_>>().join(", ");
                 set.push((CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy)?));
                 set.push((REPORTING_ENDPOINTS, HeaderValue::from_static(REPORT_ENDPOINT)));

@@ -26,8 +26,8 @@ pub use spec::{Difference, Facts, Parameter};
 use spec::Spec;
 pub(crate) use value::english_list;
 pub use value::{
-    AccessOutcome, AuthorisedScript, Cipher, ContactUri, CookieName, Framing, HeaderText, HttpsOrigin, Link, Mail, Method,
-    OnFailure, OriginPolicy, PlainHttp, PlainText, PortRange, Replaced, SameSite, ScriptSource, SecurityEvent,
+    AccessOutcome, AuthorisedScript, Cipher, ContactUri, CookieName, Framing, HeaderText, HttpsOrigin, Link, Mail,
+    Method, OnFailure, OriginPolicy, PlainHttp, PlainText, PortRange, Replaced, SameSite, ScriptSource, SecurityEvent,
     StorageCipher, Swap, SystemChange, TemporaryCipher, TlsVersion, UrlPath,
 };
 

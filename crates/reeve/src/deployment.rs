@@ -27,7 +27,9 @@ use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Protocol, Settings, Tls, Unknown};
 
-pub(crate) use control::{BanQuestion, ControlError, Hold, PayQuestion, Reply, Request, Socket, ask, path as control_path};
+pub(crate) use control::{
+    BanQuestion, ControlError, Hold, PayQuestion, Reply, Request, Socket, ask, path as control_path,
+};
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {

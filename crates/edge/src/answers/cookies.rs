@@ -186,7 +186,11 @@ mod tests {
         check(&rules, "__Host-s=1", &format!("__Host-s=1{all}"));
         check(&rules, "__Host-s=1; Domain=example.com; Path=/app", &format!("__Host-s=1{all}"));
         check(&rules, "__host-s=1; Path=/; Max-Age=5", "__host-s=1; Path=/; Max-Age=5; Secure; HttpOnly; SameSite=Lax");
-        check(&rules, "__Secure-s=1; Domain=example.com", "__Secure-s=1; Domain=example.com; Secure; HttpOnly; SameSite=Lax");
+        check(
+            &rules,
+            "__Secure-s=1; Domain=example.com",
+            "__Secure-s=1; Domain=example.com; Secure; HttpOnly; SameSite=Lax",
+        );
     }
 
     #[test]

@@ -52,15 +52,16 @@ pub(crate) struct Visit {
 impl PaymentRules {
     /// None if no control concerns payment pages.
     pub(crate) fn new(controls: &Controls) -> Option<Self> {
-        let scripts = controls.pay_scripts.as_ref().map(|PayScripts { pages, scripts, .. }| ScriptRules {
-            pages: texts(pages),
-            authorised: scripts.clone(),
-        });
-        let forms = controls.pay_form_target.as_ref().map(|PayFormTarget { pages, origins, own_forms, .. }| FormRules {
-            pages: texts(pages),
-            origins: origins.iter().map(|origin| origin.as_str()).collect::<Vec<_>>().join(" "),
-            own_forms: *own_forms,
-        });
+        let scripts = controls
+            .pay_scripts
+            .as_ref()
+            .map(|PayScripts { pages, scripts, .. }| ScriptRules { pages: texts(pages), authorised: scripts.clone() });
+        let forms =
+            controls.pay_form_target.as_ref().map(|PayFormTarget { pages, origins, own_forms, .. }| FormRules {
+                pages: texts(pages),
+                origins: origins.iter().map(|origin| origin.as_str()).collect::<Vec<_>>().join(" "),
+                own_forms: *own_forms,
+            });
         let base = controls.hdr_csp.as_ref().map(|csp| csp.policy.as_str().to_owned());
         (scripts.is_some() || forms.is_some()).then_some(Self { scripts, forms, base })
     }
@@ -108,7 +109,7 @@ impl PaymentRules {
         let replaced = |directive: &str| {
             let name = directive.split_ascii_whitespace().next().unwrap_or_default();
             let known = |names: &&str| names.eq_ignore_ascii_case(name);
-            own.iter().any(|(names, _)| names.iter().any(|one| known(one))) || ALWAYS_OWN.iter().any(|one| known(one))
+            own.iter().any(|(names, _)| names.iter().any(&known)) || ALWAYS_OWN.iter().any(known)
         };
         let base = self.base.as_deref().unwrap_or(BASE);
         // A comma begins another policy (CSP 3 section 2.2.2); each is rewritten for itself.

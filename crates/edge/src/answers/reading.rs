@@ -53,7 +53,10 @@ pub(crate) struct Reading {
 
 enum What {
     Page(Box<PageReading>),
-    File { path: String, digest: Context },
+    File {
+        path: String,
+        digest: Context,
+    },
     /// What could not be read; told to the inventory already.
     Given,
 }
@@ -77,12 +80,7 @@ impl Reading {
     ) -> Self {
         let tokenizer = Tokenizer::new(Scripts::on(&origin, &page), TokenizerOpts::default());
         let page = PageReading { page, rules, tokenizer, input: BufferQueue::default(), cut: Vec::new() };
-        Self {
-            decoder: Decoder::new(coding),
-            bytes_left: PAGE_BYTES_MAX,
-            what: What::Page(Box::new(page)),
-            inventory,
-        }
+        Self { decoder: Decoder::new(coding), bytes_left: PAGE_BYTES_MAX, what: What::Page(Box::new(page)), inventory }
     }
 
     pub(crate) fn of_file(path: String, coding: Coding, inventory: Arc<ScriptInventory>) -> Self {
@@ -212,7 +210,9 @@ impl Found {
                 TokenSinkResult::RawData(RawKind::ScriptData)
             }
             "title" | "textarea" => TokenSinkResult::RawData(RawKind::Rcdata),
-            "style" | "xmp" | "iframe" | "noembed" | "noframes" | "noscript" => TokenSinkResult::RawData(RawKind::Rawtext),
+            "style" | "xmp" | "iframe" | "noembed" | "noframes" | "noscript" => {
+                TokenSinkResult::RawData(RawKind::Rawtext)
+            }
             "plaintext" => TokenSinkResult::Plaintext,
             _ => TokenSinkResult::Continue,
         }

@@ -106,7 +106,9 @@ fn rust(lines: &[&str]) -> bool {
 fn php(lines: &[&str]) -> bool {
     let kinds = ["Fatal error", "Parse error", "Warning", "Notice", "Deprecated"];
     let message = |line: &&str| {
-        let place = line.split_once(" on line ").is_some_and(|(before, rest)| before.contains(" in ") && starts_with_digit(rest));
+        let place = line
+            .split_once(" on line ")
+            .is_some_and(|(before, rest)| before.contains(" in ") && starts_with_digit(rest));
         place && line.contains(".php") && kinds.iter().any(|kind| line.contains(&format!("{kind}:")))
     };
     let frame = |line: &&str| line.starts_with('#') && line.contains(".php(");
@@ -139,7 +141,8 @@ fn java(lines: &[&str]) -> bool {
 
 /// A line that names an exception, then `at Shop.Cart.Total() in C:\shop\Cart.cs:line 3`, or two frames without a file.
 fn dot_net(lines: &[&str]) -> bool {
-    let placed = |line: &&str| called(line) && line.split_once(":line ").is_some_and(|(_, rest)| starts_with_digit(rest));
+    let placed =
+        |line: &&str| called(line) && line.split_once(":line ").is_some_and(|(_, rest)| starts_with_digit(rest));
     let bare = |line: &&str| called(line) && line.contains(") ") || called(line) && line.ends_with(')');
     let twice = lines.windows(2).any(|pair| pair.iter().all(bare));
     soon_after(lines, names_exception, placed) || (twice && soon_after(lines, names_exception, bare))
@@ -243,7 +246,8 @@ fn unmarked(text: &str) -> String {
 }
 
 fn is_tag(tag: &str) -> bool {
-    tag.len() <= TAG_BYTES_MAX && tag.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '/' | '!'))
+    tag.len() <= TAG_BYTES_MAX
+        && tag.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '/' | '!'))
 }
 
 fn ends_line(tag: &str) -> bool {

@@ -180,8 +180,10 @@ fn escape(text: &str, page: &mut String) {
     }
 }
 
+type MakePart = fn() -> Part;
+
 /// What is written after the brace, and what is put there.
-const PLACEHOLDERS: [(&str, fn() -> Part); 3] =
+const PLACEHOLDERS: [(&str, MakePart); 3] =
     [("status}", || Part::Status), ("reason}", || Part::Reason), ("event}", || Part::Event)];
 
 /// Larger ones would be a way to amplify traffic: anybody can provoke an error.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::sync::Arc;
-use std::thread::sleep;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -57,11 +57,7 @@ fn gzipped(text: &str) -> &'static [u8] {
 fn a_trace_is_replaced_whatever_the_answer_calls_itself() {
     replaced("HTTP/1.1 400 Bad\r\nContent-Type: text/plain\r\n", TRACE.as_bytes(), "400");
     replaced("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n", TRACE.as_bytes(), "500");
-    replaced(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n",
-        gzipped(TRACE),
-        "500",
-    );
+    replaced("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n", gzipped(TRACE), "500");
     let json = br#"{"t":"Traceback (most recent call last):\n  File \"/srv/a.py\", line 3, in f\n"}"#;
     replaced("HTTP/1.1 404 No\r\nContent-Type: application/json\r\n", json, "404");
     // What nobody asked for cannot be looked into.
@@ -70,7 +66,8 @@ fn a_trace_is_replaced_whatever_the_answer_calls_itself() {
 
 #[test]
 fn what_is_no_trace_goes_on_as_it_came() {
-    let body: &'static [u8] = "<p>A traceback begins with Traceback (most recent call last)</p>".repeat(3_000).leak().as_bytes();
+    let body: &'static [u8] =
+        "<p>A traceback begins with Traceback (most recent call last)</p>".repeat(3_000).leak().as_bytes();
     let application = answering("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-Kept: yes\r\n", body);
     let house = House::before(application.address);
     let answer = house.get("/");
@@ -97,7 +94,9 @@ fn a_stream_is_held_up_only_for_a_moment() {
     let application = Application::behaving(Arc::new(|_, stream| {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n";
         stream.write_all(format!("{head}5\r\nfirst\r\n").as_bytes()).unwrap();
-        sleep(Duration::from_millis(400));
+        // Nobody sends: the channel is a clock.
+        let (_sender, never) = channel::<()>();
+        let _ = never.recv_timeout(Duration::from_millis(400));
         stream.write_all(b"6\r\nsecond\r\n0\r\n\r\n").unwrap();
         After::KeepAlive
     }));
@@ -117,8 +116,7 @@ fn only_codings_that_can_be_read_are_asked_for() {
 #[test]
 fn cookies_and_caches_are_held_to_the_policy() {
     let application = answering("HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nCache-Control: public, max-age=9\r\n", b"ok");
-    let controls =
-        asking(&[Control::HdrCookies(HdrCookies::default()), Control::CacheCipher(CacheCipher::default())]);
+    let controls = asking(&[Control::HdrCookies(HdrCookies::default()), Control::CacheCipher(CacheCipher::default())]);
     let house = House::with(upstream(application.address), &controls);
     let answer = house.get("/");
     assert!(answer.contains("set-cookie: a=b; Secure; HttpOnly; SameSite=Lax\r\n"), "{answer}");
@@ -126,8 +124,7 @@ fn cookies_and_caches_are_held_to_the_policy() {
     let plain = answering("HTTP/1.1 200 OK\r\n", b"ok");
     let house = House::with(upstream(plain.address), &controls);
     assert!(!house.get("/").contains("cache-control"));
-    let answer =
-        house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: s=1\r\nConnection: close\r\n\r\n");
+    let answer = house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: s=1\r\nConnection: close\r\n\r\n");
     assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
 }
 

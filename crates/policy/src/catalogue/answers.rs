@@ -3,8 +3,8 @@
 use reeve_base::Period;
 
 use super::value::{
-    AuthorisedScript, CookieName, HttpsOrigin, PlainText, SameSite, Swap, TemporaryCipher, UrlPath, equal, fewer, higher,
-    lower, more,
+    AuthorisedScript, CookieName, HttpsOrigin, PlainText, SameSite, Swap, TemporaryCipher, UrlPath, equal, fewer,
+    higher, lower, more,
 };
 
 control! {

@@ -61,7 +61,10 @@ impl Probe for CacheCipher {
                     notes.saw("an answer repeats a canary, which is looked for too");
                     searched = search_in(&places, canary, notes)?;
                 }
-                None => notes.saw("no answer repeats what it was asked for: the canary of an answer is that of the request"),
+                None => {
+                    notes
+                        .saw("no answer repeats what it was asked for: the canary of an answer is that of the request");
+                }
             }
             for cache in &caches {
                 notes.saw(medium(cache));
@@ -167,7 +170,8 @@ fn unswappable(pid: u32) -> bool {
 /// Whether a swap area is compressed memory or a device of dm-crypt.
 fn is_encrypted(area: &str) -> bool {
     let device = fs::canonicalize(area).ok();
-    let name = device.as_deref().unwrap_or(Path::new(area)).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name =
+        device.as_deref().unwrap_or(Path::new(area)).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let uuid = fs::read_to_string(format!("/sys/class/block/{name}/dm/uuid")).unwrap_or_default();
     name.starts_with("zram") || uuid.starts_with("CRYPT-")
 }

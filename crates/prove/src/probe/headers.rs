@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use reeve_base::Cause;
 use reeve_policy::catalogue::{Framing, HdrCsp, HdrFrame, HdrHsts, HdrSet, OriginPolicy};
 
-use super::reports;
 use super::page::{self, SAMPLES, Sample};
+use super::reports;
 use super::{Kept, Notes, Probe, Running, Sends};
 use crate::Target;
 use crate::wire::Site;

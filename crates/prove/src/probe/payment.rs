@@ -34,7 +34,10 @@ struct Inventory {
 impl Probe for PayScripts {
     fn plan(&self, _: &Target) -> Sends {
         let pages = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
-        let what = format!("GETs of {} and of the site's own scripts there, a rehearsal with a canary script", names(&self.pages));
+        let what = format!(
+            "GETs of {} and of the site's own scripts there, a rehearsal with a canary script",
+            names(&self.pages)
+        );
         Sends::requests(pages.saturating_mul(FILES_MAX + 1).saturating_add(8), what)
     }
 
@@ -63,7 +66,9 @@ impl Probe for PayScripts {
             let (pages, scripts) = (self.pages.len(), shown.len());
             Ok(Kept::with(
                 twin,
-                format!("{scripts} scripts on {pages} payment pages, all authorised and in the inventory; a canary script rings"),
+                format!(
+                    "{scripts} scripts on {pages} payment pages, all authorised and in the inventory; a canary script rings"
+                ),
             ))
         })
     }
@@ -175,7 +180,10 @@ fn in_inventory(
     let listed = inventory.scripts.iter().find(|one| one.page == page && one.source == source && !one.gone);
     let Some(listed) = listed else { return Err(format!("script {source} of {page} is not in the inventory")) };
     if listed.last_seen < since {
-        return Err(format!("script {source} of {page} was served, and the inventory saw it last at {}", listed.last_seen));
+        return Err(format!(
+            "script {source} of {page} was served, and the inventory saw it last at {}",
+            listed.last_seen
+        ));
     }
     match (contents, &listed.digest) {
         (Some(seen), Some(known)) if seen != known => {
@@ -226,7 +234,11 @@ impl Probe for PayFormTarget {
             let none = || Cause::EmptyPopulation(String::from("the policy names no payment page"));
             Ok(Kept::with(
                 twin.ok_or_else(none)?,
-                format!("frames and forms of {} payment pages lead only to {}; {targets} were looked at", self.pages.len(), self.provider.as_str()),
+                format!(
+                    "frames and forms of {} payment pages lead only to {}; {targets} were looked at",
+                    self.pages.len(),
+                    self.provider.as_str()
+                ),
             ))
         })
     }
@@ -249,7 +261,10 @@ fn only_provider(answer: &Answer, directive: &str, itself: bool, promise: &PayFo
         all if all.iter().any(|sources| !sources.is_empty() && sources.iter().all(allowed)) => {
             Ok(format!("{directive} holds only origins of {}", promise.provider.as_str()))
         }
-        [first, ..] => Err(format!("{directive} of a payment page holds `{}`", first.iter().cloned().collect::<Vec<_>>().join(" "))),
+        [first, ..] => Err(format!(
+            "{directive} of a payment page holds `{}`",
+            first.iter().cloned().collect::<Vec<_>>().join(" ")
+        )),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use reeve_base::Cause;
 
+use super::Notes;
 use super::headers::directives;
 use super::trail::recorded;
-use super::Notes;
 use crate::wire::Site;
 use crate::wire::exchange::Until;
 use crate::wire::hypertext::Ask;

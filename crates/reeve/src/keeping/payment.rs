@@ -154,7 +154,8 @@ impl Keeping {
         for script in &found {
             let digest = script.digest.as_deref().unwrap_or("contents unseen");
             let object = format!("{} on {} ({digest}): {reason}", script.source, script.page);
-            self.act(&Act { activity: "pay.script_approved", actor: asker, action: "approve", object: &object }).await?;
+            self.act(&Act { activity: "pay.script_approved", actor: asker, action: "approve", object: &object })
+                .await?;
             anyhow::ensure!(
                 inventory.approve(script, asker, reason),
                 "`{}` has changed while it was approved; look at it again",
@@ -207,7 +208,9 @@ fn cause(change: &ScriptChange) -> String {
     let page = &change.page;
     match change.event {
         ScriptEvent::Appeared if change.authorised => format!("a script is new on {page}; the policy lets it run"),
-        ScriptEvent::Appeared => format!("a script is on {page} that nobody authorised; browsers are told not to run it"),
+        ScriptEvent::Appeared => {
+            format!("a script is on {page} that nobody authorised; browsers are told not to run it")
+        }
         ScriptEvent::Changed => format!("a script of {page} is not what it was"),
         ScriptEvent::Disappeared => format!("a script is gone from {page}"),
         ScriptEvent::Unreadable => format!("{page} holds more than can be looked at"),

@@ -20,7 +20,10 @@ fn the_automaton_can_be_built() {
 #[test]
 fn traces_of_each_kind_are_found() {
     is("Traceback (most recent call last):\n  File \"/srv/a.py\", line 3, in f\n    g()\nKeyError: 'x'", "Python");
-    is("java.lang.IllegalStateException: no\n\tat com.example.A.b(A.java:17)\n\tat com.example.M.main(M.java:3)", "Java");
+    is(
+        "java.lang.IllegalStateException: no\n\tat com.example.A.b(A.java:17)\n\tat com.example.M.main(M.java:3)",
+        "Java",
+    );
     is("Exception in thread \"main\" kotlin.KotlinNullPointerException\n\tat a.b.CKt.main(C.kt:4)", "Java");
     is(
         "System.NullReferenceException: Object reference not set\n   at Shop.Cart.Total() in C:\\shop\\Cart.cs:line 12",
@@ -30,7 +33,10 @@ fn traces_of_each_kind_are_found() {
         "[HttpException (0x80004005): no]\n   System.Web.HttpException: x\n   at System.Web.A.B(String c) +12\n   at System.Web.D.E() +4",
         ".NET",
     );
-    is("PHP Fatal error:  Uncaught Error: no in /var/www/a.php:3\nStack trace:\n#0 /var/www/b.php(4): f()\n#1 {main}", "PHP");
+    is(
+        "PHP Fatal error:  Uncaught Error: no in /var/www/a.php:3\nStack trace:\n#0 /var/www/b.php(4): f()\n#1 {main}",
+        "PHP",
+    );
     is("\nWarning: mysqli_connect(): refused in /var/www/html/a.php on line 9\n", "PHP");
     is("app/models/cart.rb:3:in `total'\napp/main.rb:9:in `<main>'", "Ruby");
     is("NoMethodError (undefined method 'x' for nil):\n\napp/a.rb:3:in 'Cart#total'", "Ruby");
@@ -44,7 +50,8 @@ fn traces_of_each_kind_are_found() {
 
 #[test]
 fn mark_up_and_escapes_hide_nothing() {
-    let html = "<pre>Traceback (most recent call last):\n  File &quot;<b>/srv/a.py</b>&quot;, line <i>3</i>, in f</pre>";
+    let html =
+        "<pre>Traceback (most recent call last):\n  File &quot;<b>/srv/a.py</b>&quot;, line <i>3</i>, in f</pre>";
     assert_eq!(find(html.as_bytes(), Wrapping::Markup, Standing::Success), Some("Python"));
     let html = "<br />\n<b>Fatal error</b>:  Uncaught x in <b>/var/www/a.php</b> on line <b>3</b><br />";
     assert_eq!(find(html.as_bytes(), Wrapping::Markup, Standing::Success), Some("PHP"));
