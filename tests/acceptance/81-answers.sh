@@ -52,6 +52,7 @@ control  = "cache.cipher"
 severity = "high"
 TOML
 sed -i "s|with     = { paths = \[\"/.env\"|with     = { documentation = [\"/docs\"], paths = [\"/.env\"|" "$site/policy.toml"
+sed -i "s|with     = { policy = \"default-src|with     = { report = true, policy = \"default-src|" "$site/policy.toml"
 sed -i "s|^# access = .*|access = \"off\"|" "$site/reeve.toml"
 printf '\n[pages]\nfolder = "pages"\n' >>"$site/reeve.toml"
 sed -i "s|^\[prove\]|[prove]\nerror_path = \"/boom\"\ntrace_path = \"/trace.json\"\ncaches = [\"cache\"]|" "$site/reeve.toml"
@@ -117,7 +118,7 @@ check "and the inventory is not approved any more" is "$status" 1
 say "the probes"
 echo calm >mode
 run reeve prove
-for clause in pay-scripts pay-target cookies caches no-debug; do
+for clause in pay-scripts pay-target cookies caches no-debug content-security; do
   check "$clause is kept" like "$out" "^ *kept +$clause"
 done
 echo skimmed >mode

@@ -119,7 +119,9 @@ impl Rules {
             renewal: controls.tls_acme.as_ref().map(|control| Share::percent(control.life)),
             traces: controls.error_no_debug.as_ref().and_then(TraceRules::new),
             payment: PaymentRules::new(controls).map(Arc::new),
-            reports: controls.pay_scripts.is_some() || controls.hdr_csp.as_ref().is_some_and(|csp| csp.report),
+            reports: controls.pay_scripts.is_some()
+                || controls.pay_form_target.is_some()
+                || controls.hdr_csp.as_ref().is_some_and(|csp| csp.report),
             answers: AnswerRules::new(controls)?,
         })
     }

@@ -66,7 +66,7 @@ impl Deployment {
                     warnings.push(found);
                 }
                 let mut deployment = Self { loaded, policy, warnings };
-                if let Some(fault) = deployment.unwatched() {
+                for fault in [deployment.unwatched(), deployment.swapped()].into_iter().flatten() {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 Ok(deployment)
@@ -160,6 +160,17 @@ impl Deployment {
         let message = "the policy promises `ban.ssh`, and no log of an SSH server is watched";
         let help = "add `[[watch]]` with `kind = \"sshd\"` and `file = \"/var/log/auth.log\"`";
         (promised && !watched).then(|| Diagnostic::warning("settings::unwatched", message).help(help))
+    }
+
+    /// Swap, where the policy promises that nothing in memory reaches a disk in clear. Whether it is encrypted, the probe
+    /// finds out.
+    fn swapped(&self) -> Option<Diagnostic> {
+        let promised = Controls::of(&self.policy).cache_cipher.is_some();
+        let swaps = if promised { std::fs::read_to_string("/proc/swaps").ok()? } else { return None };
+        let areas: Vec<&str> = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+        let message = format!("the policy promises `cache.cipher`, and swap is on: {}", areas.join(", "));
+        let help = "switch it off with `swapoff -a`, or encrypt it; `reeve prove` says which it is";
+        (!areas.is_empty()).then(|| Diagnostic::warning("settings::swap", message).help(help))
     }
 
     /// Starts what copies bans into the kernel, where the settings ask for it.

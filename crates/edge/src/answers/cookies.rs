@@ -161,9 +161,8 @@ mod tests {
     }
 
     fn guarded() -> CookieRules {
-        let mut guard = HdrCookies::default();
-        guard.readable = vec!["theme".into()];
-        guard.cross_site = vec!["embed".into()];
+        let (readable, cross_site) = (vec!["theme".into()], vec!["embed".into()]);
+        let guard = HdrCookies { readable, cross_site, ..HdrCookies::default() };
         CookieRules { secure: false, guard: Some(guard) }
     }
 
