@@ -9,6 +9,7 @@ const VERBS: [&str; 14] = [
     "explain",
     "up",
     "reload",
+    "pay",
     "prove",
     "ledger",
     "key",
