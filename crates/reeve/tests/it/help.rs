@@ -2,7 +2,7 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "demo",
     "init",
     "check",
