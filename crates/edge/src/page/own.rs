@@ -38,7 +38,7 @@ pub enum PagesError {
         /// The file.
         path: PathBuf,
     },
-    /// More than [`PAGE_BYTES_MAX`].
+    /// More than 128 KiB.
     #[error("`{}` is larger than the {} KiB that an error page may have", path.display(), PAGE_BYTES_MAX / 1024)]
     TooLarge {
         /// The file.
