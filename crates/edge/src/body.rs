@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use crate::answers::reading::Reading;
 use crate::guard::OpenRequest;
 use crate::pace::{Pace, PaceLimits};
 use crate::refusal::Refusal;
@@ -102,6 +103,19 @@ impl RequestBody {
             }
         }
         Ok(self)
+    }
+
+    /// Reads all of it, which must be little: the limit is the one that it was made with.
+    pub(crate) async fn gather(self, rooms: &Rooms) -> Result<Vec<u8>, Refusal> {
+        let mut body = self;
+        body.room = rooms.enter();
+        let mut bytes = Vec::new();
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
+            let frame =
+                frame.map_err(|error| body.breach.take().unwrap_or_else(|| Refusal::ClientGone(error.to_string())))?;
+            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        }
+        Ok(bytes)
     }
 
     fn break_off(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
@@ -208,6 +222,8 @@ pub(crate) struct AnswerBody {
     open: Option<OpenRequest>,
     /// Tells whether the client takes it, where the connection does not show that by itself.
     share: Option<Share>,
+    /// Looks at what passes.
+    reading: Option<Box<Reading>>,
 }
 
 enum Source {
@@ -219,13 +235,18 @@ enum Source {
         permit: Option<Permit>,
         patience: Patience,
     },
+    /// What was looked at before it went on, and the rest.
+    Ahead {
+        frames: VecDeque<Frame<Bytes>>,
+        rest: Box<AnswerBody>,
+    },
 }
 
 impl AnswerBody {
     /// A body of the gateway's own.
     pub(crate) fn own(text: impl Into<Bytes>) -> Self {
         let bytes = text.into();
-        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), open: None, share: None }
+        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), open: None, share: None, reading: None }
     }
 
     /// The application's body, with the connection that it comes over.
@@ -236,7 +257,7 @@ impl AnswerBody {
         stall_max: Duration,
     ) -> Self {
         let source = Source::Upstream { incoming, lease, permit, patience: Patience::new(stall_max) };
-        let mut body = Self { source, open: None, share: None };
+        let mut body = Self { source, open: None, share: None, reading: None };
         body.release_if_ended();
         body
     }
@@ -245,6 +266,32 @@ impl AnswerBody {
     pub(crate) fn keep_open(&mut self, open: OpenRequest, share: Option<Share>) {
         self.open = Some(open);
         self.share = share;
+    }
+
+    /// Has somebody look at what passes.
+    pub(crate) fn tap(&mut self, reading: Box<Reading>) {
+        self.reading = Some(reading);
+    }
+
+    /// Waits for the beginning: `bytes_max` of it, or all, or a pause. What was read goes on to the client as it came.
+    pub(crate) async fn look_ahead(&mut self, bytes_max: usize, pause: Duration) -> Vec<Bytes> {
+        let (mut frames, mut pieces, mut length) = (VecDeque::new(), Vec::new(), 0);
+        while length < bytes_max && !self.is_end_stream() {
+            let next = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx));
+            // An error comes again when the rest is read: the client sees the answer break off there, as it did.
+            let Ok(Some(Ok(frame))) = tokio::time::timeout(pause, next).await else { break };
+            if let Some(data) = frame.data_ref() {
+                length += data.len();
+                pieces.push(data.clone());
+            }
+            frames.push_back(frame);
+        }
+        if !frames.is_empty() {
+            let rest = std::mem::replace(self, Self::own(""));
+            *self =
+                Self { source: Source::Ahead { frames, rest: Box::new(rest) }, open: None, share: None, reading: None };
+        }
+        pieces
     }
 
     /// Reads the rest and throws it away, within bounds, so that the connection to the application can serve again and
@@ -286,13 +333,18 @@ impl Body for AnswerBody {
             // Asked for more, so what there was has been taken.
             if frame.is_ready() { share.offered() } else { share.awaited() }
         }
-        frame
+        let frame = ready!(frame);
+        if self.reading.is_some() {
+            self.read_along(frame.as_ref());
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Own(bytes) => bytes.is_none(),
             Source::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Source::Ahead { frames, rest } => frames.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -300,6 +352,11 @@ impl Body for AnswerBody {
         match &self.source {
             Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Source::Upstream { incoming, .. } => incoming.size_hint(),
+            Source::Ahead { frames, rest } => {
+                let ahead: usize = frames.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+                let exact = rest.size_hint().exact().map(|rest| rest.saturating_add(ahead as u64));
+                exact.map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
         }
     }
 }
@@ -309,6 +366,12 @@ impl AnswerBody {
         let (incoming, lease, patience) = match &mut self.source {
             Source::Own(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Upstream { incoming, lease, patience, .. } => (incoming, lease, patience),
+            Source::Ahead { frames, rest } => {
+                return match frames.pop_front() {
+                    Some(frame) => Poll::Ready(Some(Ok(frame))),
+                    None => Pin::new(&mut **rest).poll_frame(cx),
+                };
+            }
         };
         let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
         if frame.is_pending()
@@ -332,6 +395,29 @@ impl AnswerBody {
             Poll::Ready(None) => {
                 self.release_if_ended();
                 Poll::Ready(None)
+            }
+        }
+    }
+
+    /// Shows what passes to whoever reads along, and tells when that was all. Whoever sends it on may not ask again after
+    /// the last piece.
+    fn read_along(&mut self, frame: Option<&Result<Frame<Bytes>, BrokenOff>>) {
+        match frame {
+            Some(Ok(frame)) => {
+                if let (Some(reading), Some(data)) = (&mut self.reading, frame.data_ref()) {
+                    reading.take(data);
+                }
+                if self.is_end_stream()
+                    && let Some(reading) = self.reading.take()
+                {
+                    reading.end();
+                }
+            }
+            Some(Err(_)) => self.reading = None,
+            None => {
+                if let Some(reading) = self.reading.take() {
+                    reading.end();
+                }
             }
         }
     }

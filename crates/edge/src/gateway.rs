@@ -15,12 +15,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use crate::access_log::AccessLog;
+use crate::answers::scripts::{PaymentScripts, ScriptInventory};
 use crate::ban::Bans;
 use crate::callers::{CallerError, Callers};
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
 use crate::entrance::Entrance;
 use crate::maintenance::{Maintenance, Shutter};
+use crate::page::{Pages, PagesError};
 use crate::rate::{RateRules, Rates};
 use crate::rules::Rules;
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
@@ -73,6 +75,9 @@ pub enum StartError {
     /// The lists of callers cannot be used.
     #[error(transparent)]
     Callers(#[from] CallerError),
+    /// The error pages cannot be used.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
     /// The system gives no randomness.
     #[error("{0}")]
     Entropy(String),
@@ -95,6 +100,7 @@ pub(crate) struct Live {
     pub(crate) rates: RateRules,
     pub(crate) entrance: Entrance,
     pub(crate) callers: Callers,
+    pub(crate) pages: Option<Pages>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -125,6 +131,7 @@ impl Live {
             rates: RateRules::new(controls, &settings.session)?,
             entrance: Entrance::new(&settings.proxies),
             callers: Callers::new(&settings.bots, controls)?,
+            pages: settings.pages.as_deref().map(Pages::load).transpose()?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
@@ -156,6 +163,14 @@ fn require_pins(settings: &Settings, controls: &Controls) -> Result<(), StartErr
     Ok(())
 }
 
+/// Tells the inventory which payment pages are to be seen.
+fn follow_pages(inventory: &ScriptInventory, controls: &Controls) {
+    let control = controls.pay_scripts.as_ref();
+    let pages: Vec<_> =
+        control.iter().flat_map(|control| &control.pages).map(|page| page.as_str().to_owned()).collect();
+    inventory.follow(&pages, control.map(|control| control.every.duration()));
+}
+
 fn warn_of_expiry(identity: &Identity, controls: &Controls, now: Timestamp) {
     let Some(promise) = &controls.tls_cert_expiry else { return };
     let left = identity.time_left(now);
@@ -173,6 +188,8 @@ pub(crate) struct Shared {
     /// What shows an authority that a name is ours. It outlives a reload: an order may be under way.
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) events: EventIds,
+    /// Scripts on payment pages.
+    pub(crate) scripts: Arc<ScriptInventory>,
     pub(crate) tools: Tools,
     /// A worker looks after the servers of upstreams.
     pub(crate) checks_taken: AtomicBool,
@@ -210,10 +227,12 @@ impl Gateway {
             connections: Arc::default(),
             challenges,
             events,
+            scripts: Arc::new(ScriptInventory::new(Arc::clone(&tools.clock))),
             tools,
             checks_taken: AtomicBool::new(false),
             maintenance: Maintenance::default(),
         });
+        follow_pages(&shared.scripts, controls);
         let (phase, _) = watch::channel(Phase::Serving);
         let mut gateway =
             Self { shared, settings, https: https_addresses, http: http_addresses, phase, workers: Vec::new() };
@@ -235,6 +254,7 @@ impl Gateway {
         RateRules::new(controls, &settings.session)?;
         Upstreams::new(settings, tls::versions(controls), None)?;
         Callers::new(&settings.bots, controls)?;
+        settings.pages.as_deref().map(Pages::load).transpose()?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {
@@ -284,6 +304,12 @@ impl Gateway {
         Certificates::new(&self.shared)
     }
 
+    /// The scripts on its payment pages.
+    #[must_use]
+    pub fn scripts(&self) -> PaymentScripts {
+        PaymentScripts::new(&self.shared)
+    }
+
     /// The way to its application, to be looked at and tried.
     #[must_use]
     pub fn outward(&self) -> Outward {
@@ -312,6 +338,7 @@ impl Gateway {
         let live = Live::build(settings, controls, tools, challenges, https_port, Some(&previous.upstreams))?;
         self.shared.live.store(Arc::new(live));
         self.shared.tools.bans.follow(controls);
+        follow_pages(&self.shared.scripts, controls);
         let mut after_restart = Vec::new();
         // Against what it was started with, because that is what it still does.
         if settings.https != self.settings.https || settings.http != self.settings.http {

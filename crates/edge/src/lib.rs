@@ -10,6 +10,7 @@
 
 mod access_log;
 mod acme;
+mod answers;
 mod ban;
 mod body;
 mod callers;
@@ -42,6 +43,7 @@ pub use access_log::AccessLog;
 pub use acme::{
     AcmeSettings, Announced, ChallengeKind, DnsChange, DnsHook, Keeper, KeeperTools, News, Press, RenewError, Standing,
 };
+pub use answers::scripts::{Approval, PaymentScripts, Script, ScriptChange, ScriptEvent, ScriptInventory};
 pub use ban::{
     BANS_MAX, Ban, BanError, Bans, CANARIES_MAX, CANARY_TIME, Canaries, Change, EXEMPT_MAX, Ending, GRACE, JailRule,
     MEMORY, PRINTS_MAX, PrintBan, REASON_BYTES_MAX, banned_network, parse_network,
@@ -55,6 +57,7 @@ pub use fingerprint::{NameHash, is_fingerprint, ja4};
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
+pub use page::PagesError;
 pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
 pub use settings::{

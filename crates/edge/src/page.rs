@@ -1,4 +1,6 @@
-//! The gateway's own error pages: a status, an event id, and nothing else.
+//! The gateway's own error pages: a status, an event id, and nothing else; or the deployment's, from files.
+
+mod own;
 
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -6,15 +8,24 @@ use reeve_base::EventId;
 
 use crate::body::AnswerBody;
 
+pub(crate) use own::Pages;
+pub use own::PagesError;
+
 /// The page for `status`, as HTML or as problem details (RFC 9457), whichever the client rather reads.
-pub(crate) fn page(status: StatusCode, event: EventId, prefers_json: bool) -> Response<AnswerBody> {
+pub(crate) fn page(
+    status: StatusCode,
+    event: EventId,
+    prefers_json: bool,
+    pages: Option<&Pages>,
+) -> Response<AnswerBody> {
     let reason = status.canonical_reason().unwrap_or("Error");
     let (kind, text) = if prefers_json {
         let problem =
             serde_json::json!({ "title": reason, "status": status.as_u16(), "instance": format!("urn:ulid:{event}") });
         ("application/problem+json", problem.to_string())
     } else {
-        ("text/html; charset=utf-8", html(status, reason, event))
+        let own = pages.and_then(|pages| pages.render(status, &event.to_string()));
+        ("text/html; charset=utf-8", own.unwrap_or_else(|| html(status, reason, event)))
     };
     let mut response = Response::new(AnswerBody::own(text));
     *response.status_mut() = status;

@@ -30,7 +30,10 @@ pub use rules::RateRules;
 pub use subject::Session;
 
 use rules::{Limit, Which};
-use table::{Key, Pace, Quota, Table};
+pub(crate) use table::Quota;
+
+use subject::octets;
+use table::{Key, Pace, Table};
 
 /// The paces of everybody seen lately: three tables of 3.2 MiB, those for users and keys made when they are first
 /// needed. It outlives a reload.
@@ -91,6 +94,15 @@ impl Rates {
         });
         allowance.set(left);
         outcome
+    }
+
+    /// Counts a report of a browser, which has a limit of its own and is no request that the policy speaks of.
+    ///
+    /// # Errors
+    /// When the address has sent too many.
+    pub(crate) fn count_report(&self, address: IpAddr, quota: Quota, now: Ticks) -> Result<(), Refusal> {
+        let table = self.table(Counted::Address);
+        judge(Counted::Address, quota, table.count(table.key(REPORTS, octets(address)), quota, now))
     }
 
     /// Counts a request against every limit that holds for it, together with other nodes. Whoever is over a limit as
@@ -196,6 +208,9 @@ fn judge(counted: Counted, quota: Quota, pace: Pace) -> Result<(), Refusal> {
         }
     }
 }
+
+/// What no limit of the policy is known by: those have hashes.
+const REPORTS: u64 = u64::MAX;
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -77,6 +77,17 @@ pub enum Refusal {
     UpstreamGarbled(String),
     /// The application answered with an error that is not shown.
     UpstreamError(StatusCode),
+    /// The application's answer shows a stack trace.
+    Trace {
+        /// What wrote it.
+        of: &'static str,
+        /// What the application answered.
+        status: StatusCode,
+    },
+    /// The application's answer cannot be looked into.
+    Unreadable(&'static str),
+    /// What claims to be a browser's report is none.
+    BadReport(&'static str),
     /// The address is banned, and came over a connection that was open before.
     Banned,
     /// What it does could not be recorded, and the policy promises a record.
@@ -89,7 +100,9 @@ impl Refusal {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) | Self::ClientGone(_) | Self::AmbiguousPath => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::ClientGone(_) | Self::AmbiguousPath | Self::BadReport(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
@@ -100,11 +113,14 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::HiddenPath => StatusCode::NOT_FOUND,
             Self::Rate { .. } | Self::Flood(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamDown(_) | Self::UpstreamGarbled(_) | Self::Unreadable(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamError(status) => *status,
             Self::Unrecorded | Self::NoServer { .. } | Self::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Banned | Self::Elsewhere | Self::Agent(_) | Self::Signature(_) => StatusCode::FORBIDDEN,
+            // An error stays the error that it was; what called itself a success was none.
+            Self::Trace { status, .. } if status.is_client_error() => *status,
+            Self::Trace { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -116,11 +132,12 @@ impl Refusal {
             Self::TargetTooLong | Self::HeadTooLarge | Self::BodyTooLarge => "input.size",
             Self::HeadTooSlow | Self::BodyTooSlow | Self::ReaderTooSlow | Self::Flood(_) => "edge.slow_and_flood",
             Self::Method => "input.methods",
-            Self::HiddenPath => "error.no_debug",
             Self::Rate { counted, .. } => counted.control(),
             Self::Elsewhere => "edge.ip_allow",
             Self::Agent(_) => "bot.ua",
             Self::Signature(_) => "bot.signature",
+            Self::HiddenPath | Self::Trace { .. } | Self::Unreadable(_) => "error.no_debug",
+            Self::BadReport(_) => "hdr.csp",
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow(_) | Self::UpstreamGarbled(_) | Self::NoServer { .. } => {
                 "upstream"
@@ -154,6 +171,7 @@ impl Refusal {
             | Self::Elsewhere
             | Self::Agent(_)
             | Self::Signature(_)
+            | Self::BadReport(_)
             | Self::Rate { .. } => true,
             Self::ClientGone(_)
             | Self::UpstreamDown(_)
@@ -162,6 +180,8 @@ impl Refusal {
             | Self::Maintenance { .. }
             | Self::UpstreamGarbled(_)
             | Self::UpstreamError(_)
+            | Self::Trace { .. }
+            | Self::Unreadable(_)
             | Self::Banned
             | Self::Unrecorded
             | Self::Fault(_) => false,
@@ -183,6 +203,7 @@ impl Refusal {
             | Self::ReaderTooSlow
             | Self::Flood(_)
             | Self::ClientGone(_)
+            | Self::BadReport(_)
             | Self::Banned
             | Self::Fault(_) => true,
             Self::Method
@@ -198,6 +219,8 @@ impl Refusal {
             | Self::NoServer { .. }
             | Self::Maintenance { .. }
             | Self::UpstreamGarbled(_)
+            | Self::Trace { .. }
+            | Self::Unreadable(_)
             | Self::UpstreamError(_) => false,
         }
     }
@@ -236,6 +259,9 @@ impl fmt::Display for Refusal {
             Self::AmbiguousPath => f.write_str("readings of the path lead to different upstreams"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
             Self::UpstreamError(status) => write!(f, "upstream answered {status}"),
+            Self::Trace { of, status } => write!(f, "upstream answered {status} with a stack trace of {of}"),
+            Self::Unreadable(cause) => write!(f, "upstream answer cannot be looked into: {cause}"),
+            Self::BadReport(cause) => write!(f, "report is not taken: {cause}"),
             Self::Banned => f.write_str("address is banned"),
             Self::Unrecorded => f.write_str("cannot be recorded"),
             Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),

@@ -103,6 +103,11 @@ impl Parsed {
         &self.parts
     }
 
+    /// What the gateway reads by itself, instead of sending it on.
+    pub(crate) fn into_inner(self) -> (Parts, Incoming) {
+        (self.parts, self.body)
+    }
+
     /// The site that the client asked for.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
@@ -116,6 +121,11 @@ impl Parsed {
 }
 
 impl Admitted {
+    /// A request that the gateway answers by itself.
+    pub(crate) fn into_request(self) -> Parsed {
+        self.request
+    }
+
     pub(crate) fn request(&self) -> &Parsed {
         &self.request
     }

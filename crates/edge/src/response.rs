@@ -1,8 +1,8 @@
 //! What is done to every answer before it leaves: the policy's headers in, the application's talk about itself out.
 
-use std::borrow::Cow;
-
-use http::header::{CONNECTION, Entry, HeaderName, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, COOKIE, HeaderName, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use reeve_policy::catalogue::Replaced;
 
@@ -11,7 +11,7 @@ use crate::rules::AnswerRules;
 
 impl AnswerRules {
     /// Dresses an answer. Each header that the policy sets is there exactly once, whatever the application sent.
-    pub(crate) fn dress(&self, headers: &mut HeaderMap, transport: Transport) {
+    pub(crate) fn dress(&self, headers: &mut HeaderMap, transport: Transport, personal: Personal) {
         while let Some(name) = headers.keys().find(|name| self.strip.contains(name)).cloned() {
             headers.remove(name);
         }
@@ -24,9 +24,19 @@ impl AnswerRules {
         if let (Some(value), Transport::Tls) = (&self.strict_transport, transport) {
             headers.insert(STRICT_TRANSPORT_SECURITY, value.clone());
         }
-        if self.secure_cookies {
-            secure_cookies(headers);
+        if let Some(cookies) = &self.cookies {
+            cookies.dress(headers, transport);
         }
+        if self.no_store {
+            keep_out_of_caches(headers, personal);
+        }
+    }
+
+    /// Whether an answer may be somebody's own.
+    pub(crate) fn personal(&self, request: &HeaderMap) -> Personal {
+        // Nobody asks unless it makes a difference.
+        let known = self.no_store && (request.contains_key(COOKIE) || request.contains_key(AUTHORIZATION));
+        if known { Personal::MayBe } else { Personal::No }
     }
 
     /// Whether an answer of the application is replaced by a page of the gateway's own.
@@ -39,21 +49,26 @@ impl AnswerRules {
     }
 }
 
-/// Adds Secure to each cookie that lacks it (RFC 6265 section 4.1.2.5).
-fn secure_cookies(headers: &mut HeaderMap) {
-    let Entry::Occupied(mut cookies) = headers.entry(SET_COOKIE) else { return };
-    for cookie in cookies.iter_mut() {
-        if let Cow::Owned(secured) = secured(cookie.as_bytes())
-            && let Ok(value) = HeaderValue::from_bytes(&secured)
-        {
-            *cookie = value;
-        }
-    }
+/// Whether an answer may be meant for one person only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Personal {
+    /// The request said nothing of who asks.
+    No,
+    /// It carried a cookie or credentials.
+    MayBe,
 }
 
-fn secured(cookie: &[u8]) -> Cow<'_, [u8]> {
-    let has = cookie.split(|byte| *byte == b';').skip(1).any(|part| part.trim_ascii().eq_ignore_ascii_case(b"secure"));
-    if has { Cow::Borrowed(cookie) } else { Cow::Owned([cookie, b"; Secure"].concat()) }
+/// Whatever sets a cookie, or answers somebody who is known, is kept by no cache (RFC 9111 section 5.2.2.5): unless the
+/// application itself says that the answer is the same for everybody.
+fn keep_out_of_caches(headers: &mut HeaderMap, personal: Personal) {
+    let says = |word: &str| {
+        let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|directive| directive.trim().eq_ignore_ascii_case(word))
+    };
+    let of_one = personal == Personal::MayBe && !says("public");
+    if headers.contains_key(SET_COOKIE) || of_one {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
 }
 
 /// Removes the fields that `unwanted` names, and those that Connection names (RFC 9110 section 7.6.1).
@@ -91,11 +106,23 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn cached(fields: &[(&'static str, &'static str)], personal: Personal, expected: Option<&str>) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        keep_out_of_caches(&mut headers, personal);
+        assert_eq!(headers.get(CACHE_CONTROL).map(|value| value.to_str().unwrap()), expected, "{fields:?}");
+    }
+
     #[test]
-    fn cookies_become_secure_once() {
-        assert_eq!(&*secured(b"a=b"), b"a=b; Secure");
-        assert_eq!(&*secured(b"a=b; Path=/; SECURE"), b"a=b; Path=/; SECURE");
-        assert_eq!(&*secured(b"secure=1; Path=/"), b"secure=1; Path=/; Secure");
+    fn what_is_somebodys_own_is_kept_by_no_cache() {
+        cached(&[], Personal::No, None);
+        cached(&[], Personal::MayBe, Some("no-store"));
+        cached(&[("cache-control", "max-age=60")], Personal::MayBe, Some("no-store"));
+        cached(&[("cache-control", "max-age=60, Public")], Personal::MayBe, Some("max-age=60, Public"));
+        cached(&[("cache-control", "public"), ("set-cookie", "a=b")], Personal::No, Some("no-store"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The policy's controls, turned once into what each request is held to.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
@@ -14,6 +15,10 @@ use reeve_policy::catalogue::{
     Controls, DiscloseContact, DiscloseSecurityTxt, Framing, OriginPolicy, PlainHttp, Replaced,
 };
 
+use crate::answers::TraceRules;
+use crate::answers::cookies::CookieRules;
+use crate::answers::payment::PaymentRules;
+use crate::answers::report::{REPORT_DIRECTIVES, REPORT_ENDPOINT, REPORTING_ENDPOINTS};
 use crate::guard::GuardLimits;
 use crate::head::{HeadLimits, Strictness};
 use crate::pace::PaceLimits;
@@ -31,6 +36,12 @@ pub(crate) struct Rules {
     pub(crate) plain: Plain,
     /// After which share of its life a certificate is replaced.
     pub(crate) renewal: Option<Share>,
+    /// Whether answers are searched for stack traces, and which are not.
+    pub(crate) traces: Option<TraceRules>,
+    /// What payment pages are held to.
+    pub(crate) payment: Option<Arc<PaymentRules>>,
+    /// Whether browsers may report what they kept back.
+    pub(crate) reports: bool,
     pub(crate) answers: AnswerRules,
 }
 
@@ -58,7 +69,11 @@ pub(crate) struct AnswerRules {
     pub(crate) strip: Vec<HeaderName>,
     pub(crate) strict_transport: Option<HeaderValue>,
     pub(crate) replaced: Option<Replaced>,
-    pub(crate) secure_cookies: bool,
+    pub(crate) cookies: Option<CookieRules>,
+    /// Whether what is somebody's own is kept out of caches.
+    pub(crate) no_store: bool,
+    /// Whether the Content Security Policy is one of ours.
+    pub(crate) own_policy: bool,
 }
 
 /// The file by which researchers find out how to report.
@@ -104,6 +119,11 @@ impl Rules {
             connections_each: slow.map(|slow| slow.connections),
             plain,
             renewal: controls.tls_acme.as_ref().map(|control| Share::percent(control.life)),
+            traces: controls.error_no_debug.as_ref().and_then(TraceRules::new),
+            payment: PaymentRules::new(controls).map(Arc::new),
+            reports: controls.pay_scripts.is_some()
+                || controls.pay_form_target.is_some()
+                || controls.hdr_csp.as_ref().is_some_and(|csp| csp.report),
             answers: AnswerRules::new(controls)?,
         })
     }
@@ -195,7 +215,19 @@ impl AnswerRules {
     fn new(controls: &Controls) -> Result<Self, http::Error> {
         let mut set = Vec::new();
         if let Some(csp) = &controls.hdr_csp {
-            set.push((CONTENT_SECURITY_POLICY, HeaderValue::from_str(csp.policy.as_str())?));
+            if csp.report {
+                // A comma begins another policy (CSP 3 section 2.2.2), and each says where it is reported.
+                let policies = csp
+                    .policy
+                    .as_str()
+                    .split(',')
+                    .map(|one| format!("{}; {REPORT_DIRECTIVES}", one.trim().trim_end_matches(';')));
+                let policy = policies.collect::<Vec<_>>().join(", ");
+                set.push((CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy)?));
+                set.push((REPORTING_ENDPOINTS, HeaderValue::from_static(REPORT_ENDPOINT)));
+            } else {
+                set.push((CONTENT_SECURITY_POLICY, HeaderValue::from_str(csp.policy.as_str())?));
+            }
         }
         if let Some(frame) = &controls.hdr_frame {
             let value = match frame.framing {
@@ -229,7 +261,9 @@ impl AnswerRules {
             strip,
             strict_transport: strict_transport.transpose()?,
             replaced: controls.error_page.as_ref().map(|page| page.replaces),
-            secure_cookies: controls.tls_https_only.is_some(),
+            cookies: CookieRules::new(controls),
+            no_store: controls.cache_cipher.is_some(),
+            own_policy: controls.hdr_csp.is_some(),
         })
     }
 }

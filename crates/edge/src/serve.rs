@@ -26,6 +26,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::answers::payment::Visit;
+use crate::answers::report::{self, REPORT_PATH};
+use crate::answers::{self, coding};
 use crate::ban::Seen;
 use crate::body::AnswerBody;
 use crate::certificate::ACME_TLS;
@@ -40,6 +43,7 @@ use crate::page::{page, prefers_json};
 use crate::rate::{Allowance, Asked, whole_seconds};
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client, Parsed, Transport};
+use crate::response::Personal;
 use crate::rules::Plain;
 use crate::taking::Taking;
 use crate::worker::{At, LocalExecutor, Phase, Speaks, Worker};
@@ -278,6 +282,10 @@ struct Record {
     id: EventId,
     method: Method,
     target: Option<PathAndQuery>,
+    /// Whether the answer may be one person's own.
+    personal: Personal,
+    /// That a payment page, or a script on one, is asked for.
+    visit: Option<Visit>,
     order: Option<HeaderOrder>,
     /// How it stands with the limits on rates, once they have counted it.
     allowance: Cell<Allowance>,
@@ -332,7 +340,7 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
+async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<Incoming>) -> Response<AnswerBody> {
     let started = worker.ticks();
     let time = worker.shared.tools.clock.now();
     let id = worker.shared.events.next(time);
@@ -341,7 +349,8 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
     let live = worker.shared.live.load_full();
     let (method, target) = (request.method().clone(), request.uri().path_and_query().cloned());
     let order = header_order(&request, finding.as_ref());
-    let record = Record { started, time, id, method, target, order, allowance: Cell::default() };
+    let (personal, visit) = (live.rules.answers.personal(request.headers()), visit(worker, &live, &mut request));
+    let record = Record { started, time, id, method, target, personal, visit, order, allowance: Cell::default() };
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
 
     if let Some(Err((refusal, line))) = finding {
@@ -395,22 +404,56 @@ async fn stages(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let judged = judge(worker, client, live, record, Rate::ToCount, request)?;
-    carry_out(worker, client, live, judged).await
+    carry_out(worker, client, live, record, judged).await
 }
 
 async fn carry_out(
     worker: &Rc<Worker>,
     client: &Client,
     live: &Live,
+    record: &Record,
     judged: Judged,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    match judged {
-        Judged::Answered(response) => Ok(response),
+    let response = match judged {
+        Judged::Answered(response) => return Ok(response),
+        Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
         Judged::Allowed(allowed, upstream) => {
             let clock = &*worker.shared.tools.clock;
-            forward(allowed, client, &live.rules, &worker.pools(live), upstream, &worker.rooms, clock).await
+            forward(allowed, client, &live.rules, &worker.pools(live), upstream, &worker.rooms, clock).await?
         }
+    };
+    looked_into(worker, live, record, response).await
+}
+
+/// What is asked of the application for the sake of whoever looks into its answer, and whether that is a payment page.
+fn visit(worker: &Worker, live: &Live, request: &mut Request<Incoming>) -> Option<Visit> {
+    if live.rules.traces.is_some() {
+        coding::ask_for_readable(request.headers_mut());
     }
+    let visit = live.rules.payment.as_ref()?.visit(request, |path| worker.shared.scripts.is_script(path))?;
+    visit.prepare(request.headers_mut());
+    Some(visit)
+}
+
+/// The stages that look into the application's answer, where the policy asks for any.
+async fn looked_into(
+    worker: &Worker,
+    live: &Live,
+    record: &Record,
+    mut response: Response<AnswerBody>,
+) -> Result<Response<AnswerBody>, Refusal> {
+    if live.rules.answers.replaces(response.status()) {
+        return Ok(response);
+    }
+    let path = record.target.as_ref().map_or("/", PathAndQuery::path);
+    if live.rules.traces.as_ref().is_some_and(|traces| traces.concern(&record.method, path, &response)) {
+        // Boxed: the state of the future around it is moved for each request, whether it has an answer to look into or not.
+        response = Box::pin(answers::examine(response)).await?;
+    }
+    if let (Some(visit), Some(rules)) = (&record.visit, &live.rules.payment) {
+        visit.watch(&record.method, &mut response, rules, &worker.shared.scripts)?;
+    }
+    Ok(response)
 }
 
 /// The same where several nodes count rates together: that is waited for, and comes first.
@@ -428,7 +471,7 @@ async fn stages_together(
         let (rates, clock) = (&worker.shared.rates, &*worker.shared.tools.clock);
         rates.count_together(&**shared, &live.rates, asked, clock, &record.allowance).await?;
         let judged = judge(worker, client, live, record, Rate::Counted, request)?;
-        return carry_out(worker, client, live, judged).await;
+        return carry_out(worker, client, live, record, judged).await;
     }
     stages(worker, client, live, record, request).await
 }
@@ -444,6 +487,8 @@ enum Rate {
 enum Judged {
     /// The gateway answers by itself.
     Answered(Response<AnswerBody>),
+    /// The gateway answers by itself, and has to read what was sent.
+    Report(Box<Parsed>),
     /// The application with this number may answer.
     Allowed(Allowed, usize),
 }
@@ -487,6 +532,9 @@ fn judge(
     }
     if let Some(response) = own_answer(worker, live, admitted.request()) {
         return Ok(Judged::Answered(response));
+    }
+    if live.rules.reports && admitted.request().path() == REPORT_PATH {
+        return Ok(Judged::Report(Box::new(admitted.into_request())));
     }
     let shared = &worker.shared;
     if let Some(closed) = shared.maintenance.turns_away(client.address, &*shared.tools.clock) {
@@ -564,7 +612,7 @@ fn own_answer(worker: &Worker, live: &Live, request: &Parsed) -> Option<Response
 fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) -> Response<AnswerBody> {
     let mut response = match refusal {
         Refusal::Maintenance { until, .. } => maintenance::page(*until, id, json),
-        _ => page(refusal.status(), id, json),
+        _ => page(refusal.status(), id, json, live.pages.as_ref()),
     };
     let headers = response.headers_mut();
     if let Refusal::Rate { retry_after, .. }
@@ -592,7 +640,10 @@ fn finish(
     mut response: Response<AnswerBody>,
     open: crate::guard::OpenRequest,
 ) -> Response<AnswerBody> {
-    live.rules.answers.dress(response.headers_mut(), client.transport);
+    live.rules.answers.dress(response.headers_mut(), client.transport, record.personal);
+    if let Some(visit) = &record.visit {
+        visit.dress(response.headers_mut(), live.rules.answers.own_policy);
+    }
     record.allowance.get().announce(&live.rates, response.headers_mut());
     response.body_mut().keep_open(open, client.taking.as_ref().map(Taking::share));
     worker.shared.tools.bans.notice(

@@ -33,6 +33,8 @@ pub struct Settings {
     pub proxies: ProxySettings,
     /// Which programs are refused, and which are not.
     pub bots: BotSettings,
+    /// A folder of error pages of the deployment's own.
+    pub pages: Option<PathBuf>,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.

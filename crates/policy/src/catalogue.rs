@@ -7,6 +7,7 @@
 #[macro_use]
 mod spec;
 
+mod answers;
 mod ban;
 mod callers;
 mod edge;
@@ -17,6 +18,7 @@ mod rate;
 mod uptime;
 mod value;
 
+pub use answers::*;
 pub use ban::*;
 pub use callers::*;
 pub use edge::*;
@@ -30,9 +32,9 @@ pub use uptime::*;
 use spec::Spec;
 pub(crate) use value::english_list;
 pub use value::{
-    AccessOutcome, Cipher, ContactUri, Framing, HeaderText, Link, Mail, Method, Network, OnFailure, OriginPolicy,
-    PlainHttp, PlainText, PortRange, Replaced, RulesetDigest, SecurityEvent, Signature, StorageCipher, SystemChange,
-    TlsVersion, UrlPath,
+    AccessOutcome, AuthorisedScript, Cipher, ContactUri, CookieName, Framing, HeaderText, HttpsOrigin, Link, Mail,
+    Method, Network, OnFailure, OriginPolicy, PlainHttp, PlainText, PortRange, Replaced, RulesetDigest, SameSite,
+    ScriptSource, SecurityEvent, Signature, StorageCipher, Swap, SystemChange, TemporaryCipher, TlsVersion, UrlPath,
 };
 
 use reeve_base::ControlName;
@@ -124,6 +126,7 @@ controls! {
     hdr_csp: HdrCsp,
     hdr_frame: HdrFrame,
     hdr_set: HdrSet,
+    hdr_cookies: HdrCookies,
     rate_ip: RateIp,
     rate_user: RateUser,
     rate_header: RateHeader,
@@ -131,6 +134,9 @@ controls! {
     input_methods: InputMethods,
     error_page: ErrorPage,
     error_no_debug: ErrorNoDebug,
+    pay_scripts: PayScripts,
+    pay_form_target: PayFormTarget,
+    cache_cipher: CacheCipher,
     ban_http: BanHttp,
     ban_auto: BanAuto,
     ban_ssh: BanSsh,

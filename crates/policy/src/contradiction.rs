@@ -45,7 +45,7 @@ fn same_control(left: &Clause, right: &Clause, faults: &mut Faults) {
 fn two_controls(left: &Clause, right: &Clause, faults: &mut Faults) {
     let (Hold::Typed(first), Hold::Typed(second)) = (&left.hold, &right.hold) else { return };
     match (first, second) {
-        (Control::HdrFrame(HdrFrame { framing }), Control::HdrCsp(HdrCsp { policy })) => {
+        (Control::HdrFrame(HdrFrame { framing }), Control::HdrCsp(HdrCsp { policy, .. })) => {
             let ancestors = frame_ancestors(policy.as_str());
             let agrees = match framing {
                 Framing::Deny => ancestors.is_none_or(|sources| sources == "'none'"),

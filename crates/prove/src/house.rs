@@ -11,6 +11,8 @@ pub struct House {
     pub control: PathBuf,
     /// Every file and folder on this machine that the deployment is set to write to.
     pub places: Vec<PathBuf>,
+    /// Caches beside it on this machine, that hold what passes through: files and folders.
+    pub caches: Vec<PathBuf>,
     /// SHA-256 of the policy file that it is set to, in hexadecimal.
     pub policy_digest: String,
     /// The command that prints the host's nftables rules as JSON: `nft -j list ruleset`.

@@ -6,8 +6,10 @@
 
 mod at_rest;
 mod ban;
+mod caches;
 mod callers;
 mod certificate;
+mod cookies;
 mod coverage;
 mod disclose;
 mod error;
@@ -16,12 +18,15 @@ mod headers;
 mod input;
 mod leaks;
 mod links;
+mod markup;
 mod page;
+mod payment;
 mod pin;
 mod plaintext;
 mod ports;
 mod rate;
 mod renewal;
+mod reports;
 mod slow;
 mod smuggling;
 mod tamper;
@@ -115,6 +120,7 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::HdrCsp(control) => Way::Probe(control),
         Control::HdrFrame(control) => Way::Probe(control),
         Control::HdrSet(control) => Way::Probe(control),
+        Control::HdrCookies(control) => Way::Probe(control),
         Control::RateIp(control) => Way::Probe(control),
         Control::RateUser(control) => Way::Probe(control),
         Control::RateHeader(control) => Way::Probe(control),
@@ -122,6 +128,9 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::InputMethods(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),
         Control::ErrorNoDebug(control) => Way::Probe(control),
+        Control::PayScripts(control) => Way::Probe(control),
+        Control::PayFormTarget(control) => Way::Probe(control),
+        Control::CacheCipher(control) => Way::Probe(control),
         Control::BanHttp(control) => Way::Probe(control),
         Control::BanAuto(control) => Way::Probe(control),
         Control::BanSsh(control) => Way::Probe(control),

@@ -21,6 +21,8 @@ pub struct Target {
     /// A path at which the deployment fails on purpose with a server error (`/boom`), if it names one: without it,
     /// the error pages are judged by those errors that a stranger can provoke.
     pub error_path: Option<String>,
+    /// A path at which the application shows a stack trace under a status below 500, if it names one.
+    pub trace_path: Option<String>,
     /// The inside, where the judge may look.
     pub house: Option<House>,
 }
@@ -92,7 +94,7 @@ impl Target {
         let https = first.ok_or_else(|| TargetError::NoAddress(host.clone()))?;
         let http_port = http_port.or((port == HTTPS_PORT).then_some(HTTP_PORT));
         let http = http_port.map(|port| SocketAddr::new(https.ip(), port));
-        Ok(Self { url, https, http, trust: Trust::System, error_path: None, house: None })
+        Ok(Self { url, https, http, trust: Trust::System, error_path: None, trace_path: None, house: None })
     }
 
     /// Whether it is on this machine, so that probes may take source addresses of their own.

@@ -141,6 +141,10 @@ impl Desk {
             "/privacy" if published => html(&pages::privacy()),
             "/security" => html(&pages::security()),
             "/api/orders" => json(&*self.orders.borrow()),
+            "/checkout" => html(&pages::checkout()),
+            "/pay.js" => text(StatusCode::OK, "text/javascript", pages::PAY),
+            // Careless in another way: it calls its failure the client's.
+            "/oops" => text(StatusCode::BAD_REQUEST, "text/plain", pages::TRACE),
             "/boom" => text(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", pages::TRACE),
             "/debug" | "/debug/vars" => {
                 text(StatusCode::OK, "text/plain", "heap=4711 goroutines=12 db=postgres://desk:hunter2@db/orders")

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, maintenance, prove, reload,
-    schema, selftest, store, up, watch, witness,
+    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, maintenance, pay, prove,
+    reload, schema, selftest, store, up, watch, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Ban(ban::BanArgs),
     Maintenance(maintenance::MaintenanceArgs),
     Watch(watch::WatchArgs),
+    Pay(pay::PayArgs),
     #[command(hide = true)]
     Firewall(firewall::FirewallArgs),
     Prove(prove::ProveArgs),

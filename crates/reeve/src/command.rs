@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod maintenance;
+pub(crate) mod pay;
 pub(crate) mod prove;
 pub(crate) mod reload;
 pub(crate) mod schema;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Maintenance(args) => maintenance::run(args, screen),
         Command::Firewall(args) => firewall::run(args, screen),
         Command::Watch(args) => watch::run(args, screen),
+        Command::Pay(args) => pay::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),
         Command::Key(args) => key::run(args, screen),

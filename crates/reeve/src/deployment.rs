@@ -28,7 +28,7 @@ use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Settings, Tls, Unknown};
 
 pub(crate) use control::{
-    BanQuestion, ControlError, Hold, MaintenanceQuestion, PrintQuestion, Reply, Request, Socket, ask,
+    BanQuestion, ControlError, Hold, MaintenanceQuestion, PayQuestion, PrintQuestion, Reply, Request, Socket, ask,
     path as control_path,
 };
 
@@ -67,8 +67,8 @@ impl Deployment {
                     warnings.push(found);
                 }
                 let mut deployment = Self { loaded, policy, warnings };
-                for fault in [deployment.unwatched(), deployment.nobody(), deployment.unjudged()].into_iter().flatten()
-                {
+                let faults = [deployment.unwatched(), deployment.nobody(), deployment.unjudged(), deployment.swapped()];
+                for fault in faults.into_iter().flatten() {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 Ok(deployment)
@@ -184,6 +184,17 @@ impl Deployment {
             .at(listed.span.clone(), "so that nothing is refused for this")
             .help("it takes a clause with `bot.signature` in the policy");
         (!judged).then_some(fault)
+    }
+
+    /// Swap, where the policy promises that nothing in memory reaches a disk in clear. Whether it is encrypted, the probe
+    /// finds out.
+    fn swapped(&self) -> Option<Diagnostic> {
+        let promised = Controls::of(&self.policy).cache_cipher.is_some();
+        let swaps = if promised { std::fs::read_to_string("/proc/swaps").ok()? } else { return None };
+        let areas: Vec<&str> = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+        let message = format!("the policy promises `cache.cipher`, and swap is on: {}", areas.join(", "));
+        let help = "switch it off with `swapoff -a`, or encrypt it; `reeve prove` says which it is";
+        (!areas.is_empty()).then(|| Diagnostic::warning("settings::swap", message).help(help))
     }
 
     /// Starts what copies bans into the kernel, where the settings ask for it.
@@ -330,6 +341,11 @@ impl Deployment {
                 "see the cause; `reeve up` starts only with a certificate that clients can accept",
             ),
             StartError::Upstream(cause) => ("settings::upstream", upstreams::span(settings, cause), "see the cause"),
+            StartError::Pages(_) => (
+                "settings::pages",
+                settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
+                "the folder holds `404.html`, `4xx.html`, `5xx.html`, `default.html`, any of them; see docs/guide/answers.md",
+            ),
             _ => return None,
         };
         let fault = Diagnostic::error(code, error.to_string());
@@ -454,6 +470,7 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             allow: plain(&settings.bots.allow),
             fingerprints: plain(&settings.bots.fingerprints),
         },
+        pages: settings.pages.as_ref().map(|pages| pages.value.clone()),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),

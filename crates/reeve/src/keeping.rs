@@ -8,6 +8,7 @@ mod certificates;
 mod desk;
 mod maintenance;
 mod open;
+mod payment;
 mod prints;
 mod purge;
 mod rates;
@@ -26,7 +27,7 @@ use anyhow::Context;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Recorder, Sealer};
-use reeve_edge::Bans;
+use reeve_edge::{Bans, PaymentScripts};
 use reeve_ledger::{Class, Entry, Ledger};
 use reeve_policy::catalogue::{Controls, LogRetention, OnFailure};
 use reeve_store::{CommonRates, Store};
@@ -163,6 +164,9 @@ pub(crate) struct Keeping {
     care: Care,
     /// Where rates are counted together with other nodes, if anywhere.
     rates: Option<CommonRates>,
+    /// The scripts on the payment pages of the gateway that is attended.
+    scripts: OnceLock<PaymentScripts>,
+    script_post: tokio::sync::Mutex<payment::ScriptPost>,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
 }
@@ -244,6 +248,8 @@ impl Keeping {
             weakening,
             care,
             rates,
+            scripts: OnceLock::new(),
+            script_post: tokio::sync::Mutex::default(),
             sandbox: Value::Null,
         })
     }
@@ -380,6 +386,7 @@ impl Keeping {
                 _ = watches.tick() => self.tend_watches().await,
                 _ = notice.tick() => {
                     self.tell_bans().await;
+                    self.tell_scripts().await;
                     self.requests.notice();
                     // Another process may have rotated the store key; until this one knows, it seals under the old one.
                     if let Err(error) = self.vault.refresh() {
@@ -395,6 +402,7 @@ impl Keeping {
         let Ok(keeping) = Arc::try_unwrap(self) else { return Ok(()) };
         keeping.stop_watching().await;
         keeping.tell_bans().await;
+        keeping.tell_scripts().await;
         let Self { ledger, store, requests, care, rates, .. } = keeping;
         drop((requests, care, rates));
         store.close().await;

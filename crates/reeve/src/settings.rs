@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) bots: Bots,
     /// Which logs of other programs are watched.
     pub(crate) watch: Vec<WatchSettings>,
+    /// The folder of error pages of one's own.
+    pub(crate) pages: Option<Located<PathBuf>>,
     /// Where the access log goes.
     pub(crate) access: Access,
     /// How the process is run.
@@ -146,6 +148,10 @@ pub(crate) enum Sandbox {
 pub(crate) struct Prove {
     /// A path on which the application answers with a server error, for `error.page`.
     pub(crate) error_path: Option<String>,
+    /// A path on which it shows a stack trace under a status below 500, for `error.no_debug`.
+    pub(crate) trace_path: Option<String>,
+    /// Caches of other programs that hold what passes through, for `cache.cipher`.
+    pub(crate) caches: Vec<PathBuf>,
 }
 
 /// A value and where it was written; an empty span is a default.

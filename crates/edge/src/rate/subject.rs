@@ -115,7 +115,7 @@ fn spelled_plainly(value: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// IPv6 users own at least a /64 and can leave it at will, so that is what counts as one address (RFC 6177).
-fn octets(address: IpAddr) -> [u8; 16] {
+pub(super) fn octets(address: IpAddr) -> [u8; 16] {
     let bits = match address.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),

@@ -103,6 +103,7 @@ impl House {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            pages: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),

@@ -8,6 +8,7 @@
 )]
 
 mod acme;
+mod answers;
 mod application;
 mod bans;
 mod callers;

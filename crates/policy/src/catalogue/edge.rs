@@ -111,11 +111,13 @@ control! {
 control! {
     /// A Content Security Policy is enforced on every page.
     HdrCsp = "hdr.csp";
-    enforced "the gateway sets Content-Security-Policy on every answer and removes the application's own";
-    proved "reads the header on HTML answers and compares it directive by directive";
+    enforced "the gateway sets Content-Security-Policy on every answer and removes the application's own; with `report` it takes browsers' reports and records them";
+    proved "reads the header on HTML answers and compares it directive by directive; with `report` it hands in a report, which must be taken, and one that is none, which must not";
     serves ["OWASP ASVS 5.0 3.4.3", "PCI DSS 4.0.1 6.4.3", "NIST SP 800-53r5 SC-18"];
     /// The policy, as the header carries it.
     policy: HeaderText = HeaderText::from("default-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"), equal;
+    /// Whether browsers are asked to report what they kept from happening.
+    report: bool = false, higher;
 }
 
 control! {
@@ -195,11 +197,15 @@ control! {
 }
 
 control! {
-    /// Nothing shows software versions, and debugging routes are closed.
+    /// Nothing shows software versions or stack traces, and debugging routes are closed.
     ErrorNoDebug = "error.no_debug";
-    enforced "the gateway answers these paths itself with 404 and strips headers that name software";
-    proved "asks for each path and expects 404 or 403 with nothing of the kind in it, and looks for version headers on every answer";
+    enforced "the gateway answers these paths itself with 404, strips headers that name software, and replaces answers in which it finds a stack trace";
+    proved "asks for each path and expects 404 or 403 with nothing of the kind in it, and looks for version headers and stack traces on every answer, also where the application is known to show one";
     serves ["OWASP ASVS 5.0 13.4.6", "NIST SP 800-53r5 CM-7", "NIST SP 800-53r5 SI-11"];
+    /// Whether answers of the application that show a stack trace are replaced by the error page.
+    traces: bool = true, higher;
+    /// Pages that may show stack traces because they explain them: each path and what is below it.
+    documentation: Vec<UrlPath> = Vec::new(), fewer;
     /// Paths that are never served.
     paths: Vec<UrlPath> = ["/.env", "/.git/HEAD", "/debug", "/server-status", "/phpinfo.php", "/actuator/env"].map(UrlPath::from).to_vec(), more;
 }

@@ -551,6 +551,10 @@ impl ParameterValue for Network {
     }
 }
 
+mod answers;
+
+pub use answers::{AuthorisedScript, CookieName, HttpsOrigin, SameSite, ScriptSource, Swap, TemporaryCipher};
+
 /// A range of ports, or one: `443`, `1-1024`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortRange {

@@ -116,7 +116,7 @@ fn self_name() -> &'static str {
 }
 
 /// The twin of a search for what must not be there: the request itself was recorded.
-async fn in_ledger(site: &Site, notes: &mut Notes, status: &Status, path: &str) -> Result<Twin, Cause> {
+pub(super) async fn in_ledger(site: &Site, notes: &mut Notes, status: &Status, path: &str) -> Result<Twin, Cause> {
     let found = site.find("object", path).await?;
     let seen = recorded(&format!("the request for {path}"), &found, status, |_| true);
     seen.map(|seen| Twin::seen(notes, seen)).map_err(Cause::EmptyPopulation)
@@ -124,8 +124,13 @@ async fn in_ledger(site: &Site, notes: &mut Notes, status: &Status, path: &str) 
 
 /// Looks for the canary in every file of the deployment, and says in how many.
 fn search(site: &Site, canary: &str, notes: &mut Notes) -> Result<String, Cause> {
+    search_in(&site.house()?.places, canary, notes)
+}
+
+/// The same in these places.
+pub(super) fn search_in(places: &[PathBuf], canary: &str, notes: &mut Notes) -> Result<String, Cause> {
     let mut files = Vec::new();
-    for place in &site.house()?.places {
+    for place in places {
         list(place, 0, &mut files).map_err(|error| Cause::Denied(format!("`{}`: {error}", place.display())))?;
     }
     for file in &files {
@@ -193,7 +198,7 @@ fn frames(status: &Status) -> Result<Vec<(PathBuf, Vec<u8>)>, Cause> {
 }
 
 /// Whether the process is barred from writing its memory to disk when it dies.
-fn leaves_no_core(pid: u32) -> Result<String, String> {
+pub(super) fn leaves_no_core(pid: u32) -> Result<String, String> {
     let path = format!("/proc/{pid}/limits");
     let limits = fs::read_to_string(&path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
     let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();

@@ -140,15 +140,23 @@ impl Probe for ErrorNoDebug {
                 notes.either(found);
             }
             let mut looked_at = 0;
-            for sample in page::samples(site, notes).await? {
+            let mut samples = page::samples(site, notes).await?;
+            if let (Some(path), true) = (&site.target().trace_path, self.traces) {
+                let ask = Ask::get(path.clone());
+                samples.push(page::Sample { label: ask.label(), answer: site.ask(&ask).await? });
+            }
+            for sample in samples {
                 looked_at += 1;
+                if let Some(trace) = leaks::trace(&sample.answer.text()).filter(|_| self.traces) {
+                    notes.fault(format!("{} shows a stack trace of {trace}", sample.label));
+                }
                 notes.either(match banner_fields(&sample.answer) {
                     banners if banners.is_empty() => Ok(format!("{}: no version in its fields", sample.label)),
                     banners => Err(format!("{} names software: {}", sample.label, banners.join(", "))),
                 });
             }
             let paths = self.paths.len();
-            Ok(Kept::with(twin, format!("{paths} paths closed, no version in the fields of {looked_at} answers")))
+            Ok(Kept::with(twin, format!("{paths} paths closed, no version and no stack trace in {looked_at} answers")))
         })
     }
 }

@@ -6,6 +6,7 @@ use reeve_base::Cause;
 use reeve_policy::catalogue::{Framing, HdrCsp, HdrFrame, HdrHsts, HdrSet, OriginPolicy};
 
 use super::page::{self, SAMPLES, Sample};
+use super::reports;
 use super::{Kept, Notes, Probe, Running, Sends};
 use crate::Target;
 use crate::wire::Site;
@@ -35,11 +36,17 @@ impl Probe for HdrCsp {
 
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
         Box::pin(async move {
-            judge(site, notes, Which::Pages, &|sample| {
+            let reports = self.report;
+            let check = |sample: &Sample| {
                 let value = once(sample, "content-security-policy").map_err(one)?;
+                let value = if reports { reports::left_out(&value) } else { value };
                 csp(&value, self.policy.as_str()).map_err(one)
-            })
-            .await
+            };
+            let kept = judge(site, notes, Which::Pages, &check).await?;
+            if reports {
+                reports::taken(site, notes).await?;
+            }
+            Ok(kept)
         })
     }
 }
@@ -179,7 +186,7 @@ fn hsts(value: &str, promised: &HdrHsts) -> Result<String, String> {
 
 /// The directives of one policy, each with its sources in any order. Of a directive that stands twice the first counts
 /// (CSP 3 section 2.2.1).
-fn directives(policy: &str) -> Vec<(String, BTreeSet<&str>)> {
+pub(super) fn directives(policy: &str) -> Vec<(String, BTreeSet<&str>)> {
     let mut found: Vec<(String, BTreeSet<&str>)> = Vec::new();
     for directive in policy.split(';') {
         let mut words = directive.split_ascii_whitespace();

@@ -4,9 +4,7 @@
 pub(crate) fn in_error(body: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let lower = body.to_ascii_lowercase();
-    if let Some((name, _)) = TRACES.iter().find(|(_, parts)| parts.iter().all(|part| body.contains(part))) {
-        found.push(format!("a stack trace of {name}"));
-    }
+    found.extend(trace(body).map(|name| format!("a stack trace of {name}")));
     if let Some(path) = file_path(body) {
         found.push(format!("the path of a file, `{path}`"));
     }
@@ -17,6 +15,11 @@ pub(crate) fn in_error(body: &str) -> Vec<String> {
         found.push(format!("the stock error page of {name}"));
     }
     found
+}
+
+/// What wrote the stack trace in this body, if there is one.
+pub(crate) fn trace(body: &str) -> Option<&'static str> {
+    TRACES.iter().find(|(_, parts)| parts.iter().all(|part| body.contains(part))).map(|(name, _)| *name)
 }
 
 /// The first product with a version number: `nginx/1.22.1`.

@@ -198,7 +198,7 @@ mod tests {
     fn target() -> Target {
         let url = Url::parse("https://example.com:8443/").unwrap();
         let https = "127.0.0.1:8443".parse().unwrap();
-        Target { url, https, http: None, trust: Trust::System, error_path: None, house: None }
+        Target { url, https, http: None, trust: Trust::System, error_path: None, trace_path: None, house: None }
     }
 
     #[track_caller]

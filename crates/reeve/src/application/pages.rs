@@ -52,6 +52,22 @@ pub(super) fn form() -> Markup {
     )
 }
 
+/// Where the order is paid for: the card fields are the provider's, in a frame, and so is the target of the form.
+pub(super) fn checkout() -> Markup {
+    page(
+        "Pay",
+        &html! {
+            p id="total" { "One lantern, 12 €" }
+            iframe src="https://pay.example.com/fields" title="Card" {}
+            form method="post" action="https://pay.example.com/pay" { p { button { "Pay" } } }
+            script src="/pay.js" defer {}
+        },
+    )
+}
+
+/// The one script of the payment page.
+pub(super) const PAY: &str = "document.getElementById('total').append(' incl. VAT');\n";
+
 pub(super) fn terms() -> Markup {
     page(
         "Terms",

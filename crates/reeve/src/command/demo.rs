@@ -139,6 +139,7 @@ impl Demo {
             session: prove::sample_session(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            pages: None,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             connections_max: 4_096,
             drain: Duration::from_secs(1),
@@ -160,6 +161,7 @@ impl Demo {
             http: gateway.http().first().copied(),
             trust: prove::authorities(&ca)?,
             error_path: Some(String::from("/boom")),
+            trace_path: Some(String::from("/oops")),
             house: Some(house.seen()),
         };
         Ok(Self {

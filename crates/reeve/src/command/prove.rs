@@ -67,6 +67,10 @@ pub(crate) struct ProveArgs {
     #[arg(long, value_name = "PATH", requires = "target")]
     error_path: Option<String>,
 
+    /// A path of the target that shows a stack trace under a status below 500, for `error.no_debug`
+    #[arg(long, value_name = "PATH", requires = "target")]
+    trace_path: Option<String>,
+
     /// The most requests and handshakes of the whole run
     #[arg(long, value_name = "N")]
     requests_max: Option<u32>,
@@ -205,6 +209,7 @@ async fn subject(args: &ProveArgs, clock: &SystemClock) -> anyhow::Result<(Polic
         target.trust = authorities(path)?;
     }
     target.error_path.clone_from(&args.error_path);
+    target.trace_path.clone_from(&args.trace_path);
     Ok((policy, target))
 }
 
@@ -254,6 +259,7 @@ pub(crate) fn own_target(deployment: &Deployment) -> anyhow::Result<Target> {
         http: reachable(settings.listen.http.iter().find(|listener| !preamble(listener))),
         trust,
         error_path: settings.prove.error_path.clone(),
+        trace_path: settings.prove.trace_path.clone(),
         house: Some(inside(deployment)?),
     })
 }
@@ -269,6 +275,7 @@ fn inside(deployment: &Deployment) -> anyhow::Result<reeve_prove::House> {
     Ok(reeve_prove::House {
         control: deployment::control_path(&settings.data.value),
         places,
+        caches: settings.prove.caches.clone(),
         policy_digest: keeping::digest(&policy),
         ruleset: live_ruleset(),
     })

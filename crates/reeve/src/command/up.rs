@@ -76,6 +76,7 @@ pub(crate) fn run(args: &UpArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;
         let settings = deployment.edge(&keeping).await;
         let (gateway, writer) = deployment.start(&clock, &keeping, settings)?;
+        keeping.tell_scripts().await;
         deployment.watch(&keeping).await?;
         measure(&deployment, &keeping);
         let tending = tokio::spawn({

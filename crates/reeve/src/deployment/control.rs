@@ -65,6 +65,8 @@ pub(crate) enum Request {
     Uptime,
     /// Which fingerprints are banned, or are to be, or no longer.
     Prints(PrintQuestion),
+    /// About the scripts on payment pages.
+    Pay(PayQuestion),
     /// Make a new version of the store key, and seal under it what is under older ones.
     RotateKey,
     /// Record that what opens the keys is about to be changed.
@@ -178,6 +180,26 @@ pub(crate) enum PrintQuestion {
     Lift {
         /// Which.
         fingerprint: String,
+    },
+}
+
+/// About the scripts on payment pages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum PayQuestion {
+    /// Every script, and when each page was last seen.
+    List,
+    /// Somebody looked at these scripts as they are and found them right.
+    Approve {
+        /// Their ids, as they are listed.
+        ids: Vec<String>,
+        /// What they are for.
+        reason: String,
+    },
+    /// Look at a page as if the application had answered with it, and keep nothing of it: for probes.
+    Rehearse {
+        /// The page.
+        html: String,
     },
 }
 

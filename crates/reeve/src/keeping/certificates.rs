@@ -70,6 +70,7 @@ impl Keeping {
         let _ = self.care.certificates.set(gateway.certificates());
         let _ = self.care.outward.set(gateway.outward());
         self.attend_maintenance(gateway);
+        let _ = self.scripts.set(gateway.scripts());
     }
 
     /// How the gateway reaches its applications.

@@ -91,6 +91,10 @@ impl Plan {
         if let Access::File(log) = &settings.access {
             plan.append(&log.value);
         }
+        if let Some(pages) = &settings.pages {
+            // Read again at every reload.
+            plan.read(&pages.value);
+        }
         for watch in &settings.watch {
             // The whole folder, even a shared one: rotation puts another file under the name.
             if let Some(folder) = watch.file.value.parent() {

@@ -44,6 +44,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let session = section(&mut top, "session", None);
     let bots = section(&mut top, "bots", None);
     let watch = top.value("watch");
+    let pages = section(&mut top, "pages", None);
     let log = section(&mut top, "log", None);
     let server = section(&mut top, "server", None);
     let prove = section(&mut top, "prove", None);
@@ -66,9 +67,10 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let session = session::read(session.unwrap_or(&empty), faults);
     let bots = callers::read_bots(bots.unwrap_or(&empty), faults);
     let watch = watch::read(watch, folder, faults);
+    let pages = pages.and_then(|table| read_pages(table, folder, faults));
     let access = read_access(log.unwrap_or(&empty), folder, faults);
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
-    let prove = read_prove(prove.unwrap_or(&empty), faults);
+    let prove = read_prove(prove.unwrap_or(&empty), folder, faults);
     let (tls, sites) = tls?;
     Some(Settings {
         policy: resolved(folder, policy?),
@@ -86,6 +88,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         session,
         bots,
         watch,
+        pages,
         access,
         server,
         prove,
@@ -172,15 +175,30 @@ fn read_sandbox(fields: &mut Fields<'_, '_>) -> Sandbox {
     }
 }
 
-fn read_prove(table: &Table, faults: &mut Faults) -> Prove {
-    let mut fields = Fields::new(table, "`[prove]`", faults);
-    let error_path = fields.optional::<Located<String>>("error_path");
-    if let Some(wrong) = error_path.as_ref().filter(|path| !is_path(&path.value)) {
-        let fault = Diagnostic::error("document::wrong-value", "`error_path` is no absolute path of a URL");
-        fields.faults().push(fault.at(wrong.span.clone(), "this value").help("write a path such as \"/boom\""));
-    }
+fn read_pages(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Located<PathBuf>> {
+    let mut fields = Fields::new(table, "`[pages]`", faults);
+    let pages = fields.required::<Located<PathBuf>>("folder").map(|path| resolved(folder, path));
     fields.finish();
-    Prove { error_path: error_path.map(|path| path.value) }
+    pages
+}
+
+fn read_prove(table: &Table, folder: &Path, faults: &mut Faults) -> Prove {
+    let mut fields = Fields::new(table, "`[prove]`", faults);
+    let error_path = read_path(&mut fields, "error_path", "/boom");
+    let trace_path = read_path(&mut fields, "trace_path", "/oops");
+    let caches = fields.optional::<Vec<Located<PathBuf>>>("caches").unwrap_or_default();
+    fields.finish();
+    Prove { error_path, trace_path, caches: caches.into_iter().map(|path| folder.join(path.value)).collect() }
+}
+
+fn read_path(fields: &mut Fields<'_, '_>, key: &'static str, example: &str) -> Option<String> {
+    let path = fields.optional::<Located<String>>(key);
+    if let Some(wrong) = path.as_ref().filter(|path| !is_path(&path.value)) {
+        let fault = Diagnostic::error("document::wrong-value", format!("`{key}` is no absolute path of a URL"));
+        let help = format!("write a path such as \"{example}\"");
+        fields.faults().push(fault.at(wrong.span.clone(), "this value").help(help));
+    }
+    path.map(|path| path.value)
 }
 
 pub(super) fn is_path(text: &str) -> bool {

@@ -2,13 +2,14 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "demo",
     "init",
     "check",
     "explain",
     "up",
     "reload",
+    "pay",
     "prove",
     "ledger",
     "key",

@@ -96,6 +96,7 @@ impl Bench {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            pages: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::ZERO,

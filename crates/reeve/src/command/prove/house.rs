@@ -127,6 +127,7 @@ impl House {
                     loop {
                         tick.tick().await;
                         keeping.tell_bans().await;
+                        keeping.tell_scripts().await;
                     }
                 };
                 tokio::join!(answering, telling);
@@ -179,6 +180,7 @@ impl House {
         reeve_prove::House {
             control: deployment::control_path(&self.data),
             places: vec![self.data.clone()],
+            caches: Vec::new(),
             policy_digest: self.policy_digest.clone(),
             ruleset: Vec::new(),
         }

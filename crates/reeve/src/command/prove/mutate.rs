@@ -127,6 +127,7 @@ fn off(control: &Control) -> Off {
         Control::LogRetention(_) | Control::LogPurge(_) => Off::Twisted(Twist { unpurged: true, ..Twist::default() }),
         Control::LogCipher(_) => Off::Twisted(Twist { plain_log: true, ..Twist::default() }),
         Control::BodyNoPersist(_) => Off::Twisted(Twist { hoarding: true, ..Twist::default() }),
+        Control::CacheCipher(_) => Off::Twisted(Twist { caching: true, ..Twist::default() }),
         Control::StoreCipherHeader(_) => Off::Twisted(Twist { bare_store: true, ..Twist::default() }),
         Control::TlsCipherBits(_)
         | Control::TlsAcme(_)
@@ -136,6 +137,9 @@ fn off(control: &Control) -> Off {
         | Control::HdrCsp(_)
         | Control::HdrFrame(_)
         | Control::HdrSet(_)
+        | Control::HdrCookies(_)
+        | Control::PayScripts(_)
+        | Control::PayFormTarget(_)
         | Control::RateIp(_)
         | Control::RateUser(_)
         | Control::RateHeader(_)
@@ -248,6 +252,8 @@ fn inside(control: &Control) -> Inside {
         | Control::LogSecurityEvent(_)
         | Control::LogCipher(_)
         | Control::BodyNoPersist(_)
+        | Control::PayScripts(_)
+        | Control::CacheCipher(_)
         | Control::BanHttp(_)
         | Control::BanAuto(_)
         | Control::RateUser(_)

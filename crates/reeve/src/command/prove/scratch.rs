@@ -49,6 +49,8 @@ pub(crate) struct Twist {
     pub(crate) unpinned: bool,
     /// The host's firewall admits everybody.
     pub(crate) unfiltered: bool,
+    /// A cache beside the application keeps in clear what it is sent.
+    pub(crate) caching: bool,
 }
 
 /// What is not recorded.
@@ -98,6 +100,7 @@ impl Scratch {
         let folder = tempfile::tempdir().context("cannot make a folder")?;
         let data = folder.path().join("data");
         std::fs::create_dir(&data)?;
+        std::fs::create_dir(cache_of(&data))?;
         let ip = own_address()?;
         let application = Application::start(manners(twist, &data)).context("cannot start the sample application")?;
         let travel =
@@ -142,6 +145,7 @@ impl Scratch {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            pages: None,
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
@@ -174,7 +178,8 @@ impl Scratch {
             http,
             trust: authorities(&ca)?,
             error_path: Some(String::from("/boom")),
-            house: house.as_ref().map(House::seen),
+            trace_path: Some(String::from("/oops")),
+            house: house.as_ref().map(|house| reeve_prove::House { caches: vec![cache_of(&data)], ..house.seen() }),
         };
         if let Some(house) = &house {
             house.measure(&target, &controls).await?;
@@ -221,9 +226,15 @@ impl Drop for Scratch {
     }
 }
 
+/// Where a cache beside the application keeps things.
+fn cache_of(data: &Path) -> std::path::PathBuf {
+    data.with_extension("cache")
+}
+
 fn manners(twist: Twist, data: &Path) -> Manners {
     match twist {
         Twist { unpublished: true, .. } => Manners::Unpublished,
+        Twist { caching: true, .. } => Manners::Hoarding(cache_of(data).join("kept")),
         Twist { hoarding: true, .. } => Manners::Hoarding(data.join("uploads")),
         _ => Manners::Careless,
     }
