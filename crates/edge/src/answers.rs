@@ -60,24 +60,27 @@ pub(crate) async fn examine(mut response: Response<AnswerBody>) -> Result<Respon
         tokio::task::spawn_local(response.into_body().read_out());
         return Err(Refusal::Unreadable("a content coding that was not asked for"));
     };
-    let pieces = response.body_mut().look_ahead(EXAMINED_BYTES_MAX, PAUSE).await;
-    let standing =
-        if status.is_client_error() || status.is_server_error() { Standing::Error } else { Standing::Success };
+    let standing = if status.is_client_error() { Standing::Error } else { Standing::Success };
+    let bytes_max = match standing {
+        Standing::Error => ERROR_BYTES_MAX,
+        Standing::Success => SUCCESS_BYTES_MAX,
+    };
+    let pieces = response.body_mut().look_ahead(bytes_max, PAUSE).await;
     let found = match (pieces.as_slice(), coding) {
         // As most answers come, without a copy.
-        ([only], Coding::Identity) => trace::find(bounded(only), wrapping, standing),
+        ([only], Coding::Identity) => trace::find(bounded(only, bytes_max), wrapping, standing),
         (pieces, coding) => {
             let mut decoder = Decoder::new(coding);
             let mut text = Vec::new();
             for piece in pieces {
                 // What is no such coding can be read by nobody; what was read until then is looked at.
                 let Ok(decoded) = decoder.decode(piece) else { break };
-                text.extend_from_slice(bounded(&decoded));
-                if text.len() >= EXAMINED_BYTES_MAX {
+                text.extend_from_slice(bounded(&decoded, bytes_max));
+                if text.len() >= bytes_max {
                     break;
                 }
             }
-            trace::find(bounded(&text), wrapping, standing)
+            trace::find(bounded(&text, bytes_max), wrapping, standing)
         }
     };
     match found {
@@ -89,8 +92,8 @@ pub(crate) async fn examine(mut response: Response<AnswerBody>) -> Result<Respon
     }
 }
 
-fn bounded(text: &[u8]) -> &[u8] {
-    text.get(..EXAMINED_BYTES_MAX).unwrap_or(text)
+fn bounded(text: &[u8], bytes_max: usize) -> &[u8] {
+    text.get(..bytes_max).unwrap_or(text)
 }
 
 /// What the text of such an answer is wrapped in; none if it is no text that people or programs read errors in.
@@ -125,8 +128,10 @@ fn under<'p>(paths: &'p [String], path: &str) -> Option<&'p String> {
     })
 }
 
-/// Of an answer this much is looked at: a failing program says so at once, or has sent its head long before.
-const EXAMINED_BYTES_MAX: usize = 64 * 1024;
+/// Of an answer this much is looked at: a failing program says so at once, or has sent its head long before. Errors are
+/// rare and searched further.
+const SUCCESS_BYTES_MAX: usize = 16 * 1024;
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// An application that pauses is not held up for longer than this, and what it sends after is not held up at all.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Input, Match, MatchKind, Span, packed};
 
 /// What surrounds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,13 @@ pub(crate) enum Standing {
 
 /// The trace in this text, by the name of what wrote it.
 pub(crate) fn find(text: &[u8], wrapping: Wrapping, standing: Standing) -> Option<&'static str> {
-    let mut looked_until = 0;
-    let mut looks = 0;
-    for hit in HEADS.find_iter(text) {
+    let (mut from, mut looked_until, mut looks) = (0, 0, 0);
+    while let Some(hit) = HEADS.next(text, from) {
+        from = hit.end();
         let (kind, _) = ANCHORS.get(hit.pattern().as_usize())?;
+        if *kind == Anchor::Database && (standing == Standing::Error || text.len() <= LITTLE_BYTES) {
+            return Some("a database");
+        }
         // Heads that stand together are looked at together.
         if hit.start() < looked_until {
             continue;
@@ -45,15 +48,11 @@ pub(crate) fn find(text: &[u8], wrapping: Wrapping, standing: Standing) -> Optio
         if looks > LOOKS_MAX {
             return None;
         }
-        let from = hit.start().saturating_sub(BEFORE_BYTES);
-        let until = (hit.end() + AFTER_BYTES).min(text.len());
-        let visible = visible(text.get(from..until)?, wrapping);
+        let window = hit.start().saturating_sub(BEFORE_BYTES)..(hit.end() + AFTER_BYTES).min(text.len());
+        let visible = visible(text.get(window)?, wrapping);
         let lines: Vec<&str> = visible.lines().map(str::trim).collect();
         if let Some(found) = SHAPES.iter().find_map(|(name, shape)| shape(&lines).then_some(*name)) {
             return Some(found);
-        }
-        if *kind == Anchor::Database && (standing == Standing::Error || text.len() <= LITTLE_BYTES) {
-            return Some("a database");
         }
         // Half of the window, so that a trace that lies across its end is whole in the next.
         looked_until = hit.end() + AFTER_BYTES / 2;
@@ -318,17 +317,31 @@ const ANCHORS: [(Anchor, &str); 40] = [
     (Anchor::Database, "psycopg2.errors."),
 ];
 
-/// Absent only if the automaton could not be built, which a test rules out; then nothing is found.
+/// Made once. Vector instructions look for all texts at once, twice as fast as an automaton; where a processor has none,
+/// the automaton looks. One of the two can always be built, which a test holds; were it otherwise, nothing is found.
 static HEADS: LazyLock<Heads> = LazyLock::new(|| {
-    let patterns = ANCHORS.iter().map(|(_, text)| text);
-    Heads(AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).ok())
+    let patterns = || ANCHORS.iter().map(|(_, text)| text);
+    let vectors =
+        packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder().extend(patterns()).build();
+    let automaton = || AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns()).ok();
+    match vectors {
+        Some(vectors) => Heads::Vectors(Box::new(vectors)),
+        None => Heads::Automaton(automaton()),
+    }
 });
 
-struct Heads(Option<AhoCorasick>);
+enum Heads {
+    Vectors(Box<packed::Searcher>),
+    Automaton(Option<AhoCorasick>),
+}
 
 impl Heads {
-    fn find_iter<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = aho_corasick::Match> + 't {
-        self.0.iter().flat_map(move |automaton| automaton.find_iter(text))
+    /// The first head at or after `from`.
+    fn next(&self, text: &[u8], from: usize) -> Option<Match> {
+        match self {
+            Self::Vectors(vectors) => vectors.find_in(text, Span::from(from..text.len())),
+            Self::Automaton(automaton) => automaton.as_ref()?.find(Input::new(text).range(from..)),
+        }
     }
 }
 

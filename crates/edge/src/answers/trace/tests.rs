@@ -13,8 +13,18 @@ fn none(text: &str, wrapping: Wrapping) {
 }
 
 #[test]
-fn the_automaton_can_be_built() {
-    assert!(HEADS.0.is_some());
+fn heads_are_found_with_and_without_vector_instructions() {
+    let patterns = ANCHORS.iter().map(|(_, text)| text);
+    let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(patterns).unwrap();
+    let automaton = Heads::Automaton(Some(automaton));
+    for (number, (_, anchor)) in ANCHORS.iter().enumerate() {
+        let text = format!("{}{anchor}, and more", "a".repeat(number * 7));
+        for heads in [&*HEADS, &automaton] {
+            let hit = heads.next(text.as_bytes(), 0).unwrap();
+            assert_eq!(hit.start(), number * 7, "{anchor}");
+            assert_eq!(heads.next(text.as_bytes(), text.len()), None);
+        }
+    }
 }
 
 #[test]
@@ -45,6 +55,7 @@ fn traces_of_each_kind_are_found() {
     is("panic: runtime error\n\ngoroutine 1 [running]:\nmain.main()\n\t/srv/app/main.go:7 +0x1d", "Go");
     is("thread 'main' panicked at src/main.rs:3:5:\nindex out of bounds", "Rust");
     is("thread 'tokio-runtime-worker' panicked at 'oh no', src/a.rs:3:5", "Rust");
+    is("PDOException: SQLSTATE[42000]: Syntax error", "a database");
     is("{\"message\": \"SQLSTATE[42000]: Syntax error\"}", "a database");
 }
 
