@@ -276,3 +276,21 @@ fn routes_lead_to_their_upstreams_and_doubtful_paths_to_none() {
     settings.routing.routes[0].upstream = String::from("nowhere");
     assert!(house.gateway().reload(&settings, &demo_controls()).is_err());
 }
+
+#[test]
+fn a_promise_of_pins_holds_for_every_upstream() {
+    let site = named("site");
+    let promise = reeve_policy::catalogue::Control::TlsPin(reeve_policy::catalogue::TlsPin::default());
+    let controls = crate::house::with_control(&promise);
+    let house = House::with(upstream(site.address), &controls);
+    let mut settings = house.settings.clone();
+    let secured = UpstreamSettings {
+        name: String::from("api"),
+        scheme: reeve_edge::UpstreamScheme::Https,
+        ..upstream(site.address)
+    };
+    settings.routing.upstreams.push(secured);
+    let error = house.gateway().reload(&settings, &controls).unwrap_err().to_string();
+    assert!(error.contains("the settings of `api` name 0"), "{error}");
+    assert!(house.get("/").ends_with("site"), "it goes on as before");
+}
