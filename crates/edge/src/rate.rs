@@ -32,7 +32,7 @@ pub use subject::Session;
 use rules::{Limit, Which};
 use table::{Key, Pace, Quota, Table};
 
-/// The paces of everybody seen lately: three tables of 3.2 MiB, those for users and keys made when they are first
+/// The paces of everybody seen lately: three tables of 2.1 MiB, those for users and keys made when they are first
 /// needed. It outlives a reload.
 #[derive(Default)]
 pub struct Rates {
