@@ -35,7 +35,7 @@ pub(crate) use table::Quota;
 use subject::octets;
 use table::{Key, Pace, Table};
 
-/// The paces of everybody seen lately: three tables of 3.2 MiB, those for users and keys made when they are first
+/// The paces of everybody seen lately: three tables of 2.1 MiB, those for users and keys made when they are first
 /// needed. It outlives a reload.
 #[derive(Default)]
 pub struct Rates {

@@ -1,5 +1,6 @@
 //! The policy's limits on rates, turned once into what each request is held to.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::{HeaderName, HeaderValue};
@@ -101,6 +102,13 @@ impl RateRules {
         })
     }
 
+    /// The path as routes are compared with it.
+    pub(super) fn plain<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        let header = self.header.as_ref().map(|(_, limits)| limits);
+        let mut all = [self.address.as_ref(), header, self.user.as_ref()].into_iter().flatten();
+        if all.any(|limits| !limits.routes.is_empty()) { plainly(path) } else { Cow::Borrowed(path) }
+    }
+
     /// The limit that `which` names; none if it was named by other rules than these.
     pub(crate) fn limit(&self, which: Which) -> Option<&Limit> {
         let limits = match which.counted {
@@ -129,7 +137,7 @@ impl Limits {
         Ok(Self { all, routes: sorted.into_iter().map(route).collect::<Result<_, _>>()? })
     }
 
-    /// The limits that hold for a path: the one for the whole site, then that of its route.
+    /// The limits that hold for a path in its plain form: the one for the whole site, then that of its route.
     pub(crate) fn of(&self, counted: Counted, path: &str) -> impl Iterator<Item = (Which, &Limit)> {
         let route = if self.routes.is_empty() { None } else { self.route(path) };
         let route = route.map(|(number, limit)| (Which { counted, route: Some(number) }, limit));
@@ -137,7 +145,6 @@ impl Limits {
     }
 
     fn route(&self, path: &str) -> Option<(u16, &Limit)> {
-        let path = plainly(path);
         let below = |route: &str| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let (number, (_, limit)) = self.routes.iter().enumerate().find(|(_, (route, _))| below(route))?;
         Some((u16::try_from(number).ok()?, limit))

@@ -41,6 +41,7 @@ impl RateRules {
         address: IpAddr,
         mut count: impl FnMut(Claim<'r, '_>) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
+        let path = &*self.plain(path);
         if let Some(limits) = &self.address {
             let subject = octets(address);
             for (which, limit) in limits.of(Counted::Address, path) {
