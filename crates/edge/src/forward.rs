@@ -13,6 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::body::{AnswerBody, Breach, RequestBody, Rooms};
+use crate::scrutiny::{self, Expected};
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client};
 use crate::response::{is_hop_by_hop, remove_fields};
@@ -42,7 +43,10 @@ pub(crate) async fn forward(
     rooms: &Rooms,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let Outbound { mut request, breach, unstated, upgrade } = outbound(allowed, client, rules)?;
-    if unstated {
+    if let Some(expected) = request.extensions_mut().remove::<Expected>() {
+        let whole = Box::pin(scrutiny::whole(request, expected, rooms)).await;
+        request = whole.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
+    } else if unstated {
         let ahead = Box::pin(read_ahead(request, rooms)).await;
         request = ahead.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
     }

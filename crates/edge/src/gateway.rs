@@ -17,6 +17,7 @@ use crate::access_log::AccessLog;
 use crate::ban::Bans;
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
+use crate::scrutiny::{Scrutiny, ScrutinyError};
 use crate::rate::Rates;
 use crate::rules::Rules;
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
@@ -63,6 +64,9 @@ pub enum StartError {
     /// The policy closes plain HTTP and the settings open it.
     #[error("the policy closes plain HTTP, and the settings listen for it on {0}")]
     PlainListener(SocketAddr),
+    /// The application's document cannot be used.
+    #[error(transparent)]
+    Document(#[from] ScrutinyError),
     /// A control cannot be turned into a header.
     #[error("the policy cannot be enforced: {0}")]
     Rules(#[from] http::Error),
@@ -85,6 +89,7 @@ pub struct Reload {
 /// Everything that a reload exchanges, in one piece: no request ever sees half of it.
 pub(crate) struct Live {
     pub(crate) rules: Rules,
+    pub(crate) scrutiny: Arc<Scrutiny>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstream: Arc<UpstreamSettings>,
@@ -112,6 +117,7 @@ impl Live {
         }
         Ok(Self {
             rules: Rules::new(controls)?,
+            scrutiny: Scrutiny::new(settings.contract.as_ref(), controls)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             dialer: Dialer::new(&settings.upstream, tls::versions(controls))?,
@@ -207,6 +213,7 @@ impl Gateway {
         refuse_plain_listener(settings, controls)?;
         require_pins(settings, controls)?;
         Rules::new(controls)?;
+        Scrutiny::new(settings.contract.as_ref(), controls)?;
         Dialer::new(&settings.upstream, tls::versions(controls))?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });

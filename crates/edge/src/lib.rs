@@ -25,6 +25,7 @@ mod renewal;
 mod request;
 mod response;
 mod rules;
+mod scrutiny;
 mod serve;
 mod settings;
 mod tls;
@@ -46,5 +47,6 @@ pub use certificate::{
 pub use gateway::{Gateway, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use refusal::Refusal;
-pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};
+pub use scrutiny::ScrutinyError;
+pub use settings::{ClientCertificate, ContractSettings, Settings, UpstreamScheme, UpstreamSettings};
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, TrialError};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 /// A request that a control, or a fault on the way, keeps from the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Refusal {
     Method,
     /// The path is one that is never served.
     HiddenPath,
+    /// What was sent is not what the application takes.
+    Unfit(Box<Unfit>),
     /// The address has used up its rate.
     Rate {
         /// When it may try again.
@@ -53,6 +55,19 @@ pub enum Refusal {
     Fault(String),
 }
 
+/// What is wrong with what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// What the client is told.
+    pub(crate) status: StatusCode,
+    /// The control that refuses it.
+    pub(crate) control: &'static str,
+    /// A keyword and a place, and never the value.
+    pub(crate) cause: String,
+    /// The methods that the path has, with a 405.
+    pub(crate) allow: Option<HeaderValue>,
+}
+
 impl Refusal {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
@@ -71,6 +86,7 @@ impl Refusal {
             Self::UpstreamDown(_) | Self::UpstreamGarbled(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamError(status) => *status,
+            Self::Unfit(unfit) => unfit.status,
             Self::Banned => StatusCode::FORBIDDEN,
             Self::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -78,7 +94,7 @@ impl Refusal {
     }
 
     /// The control that refused, by its name in the catalogue; for faults, the part that failed.
-    pub(crate) const fn control(&self) -> &'static str {
+    pub(crate) fn control(&self) -> &'static str {
         match self {
             Self::Malformed(_) | Self::Version | Self::Expectation | Self::TransferCoding => "edge.smuggling",
             Self::TargetTooLong | Self::HeadTooLarge | Self::BodyTooLarge => "input.size",
@@ -86,6 +102,7 @@ impl Refusal {
             Self::Method => "input.methods",
             Self::HiddenPath => "error.no_debug",
             Self::Rate { .. } => "rate.ip",
+            Self::Unfit(unfit) => unfit.control,
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow | Self::UpstreamGarbled(_) => "upstream",
             Self::ClientGone(_) => "client",
@@ -109,6 +126,7 @@ impl Refusal {
             | Self::BodyTooSlow
             | Self::Method
             | Self::HiddenPath
+            | Self::Unfit(_)
             | Self::Rate { .. } => true,
             Self::ClientGone(_)
             | Self::UpstreamDown(_)
@@ -138,6 +156,7 @@ impl Refusal {
             | Self::Fault(_) => true,
             Self::Method
             | Self::HiddenPath
+            | Self::Unfit(_)
             | Self::Rate { .. }
             | Self::Unrecorded
             | Self::UpstreamDown(_)
@@ -173,6 +192,7 @@ impl fmt::Display for Refusal {
             Self::UpstreamSlow => f.write_str("upstream did not answer in time"),
             Self::UpstreamGarbled(cause) => write!(f, "upstream answer unreadable: {cause}"),
             Self::UpstreamError(status) => write!(f, "upstream answered {status}"),
+            Self::Unfit(unfit) => f.write_str(&unfit.cause),
             Self::Banned => f.write_str("address is banned"),
             Self::Unrecorded => f.write_str("cannot be recorded"),
             Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),

@@ -8,11 +8,12 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Request, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use reeve_base::{DecisionId, Ticks};
 use tokio::sync::Notify;
 
 use crate::guard::Heads;
+use crate::scrutiny::Scrutiny;
 use crate::rate::Rates;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
@@ -132,6 +133,13 @@ impl Admitted {
 }
 
 impl Allowed {
+    /// Holds it to what the application takes. Its body is judged when it is here, before any of it goes on.
+    pub(crate) fn inspect(mut self, scrutiny: &Arc<Scrutiny>) -> Result<Self, Refusal> {
+        let Parsed { parts, body, .. } = &mut self.request.request;
+        scrutiny.head(parts, !body.is_end_stream())?;
+        Ok(self)
+    }
+
     /// The request, for the one who forwards it: it cannot be judged or spent again.
     pub(crate) fn into_parts(self) -> (Parts, Incoming, Authority, DecisionId, Subject) {
         let Self { request: Admitted { request, subject }, decision } = self;

@@ -283,7 +283,7 @@ fn judge(
     if let Some(response) = own_answer(worker, live, admitted.request()) {
         return Ok(Judged::Answered(response));
     }
-    admitted.decide(&live.rules, DecisionId(id)).map(Judged::Allowed)
+    admitted.decide(&live.rules, DecisionId(id))?.inspect(&live.scrutiny).map(Judged::Allowed)
 }
 
 /// Turns a panic inside a stage into a refusal. The stages come pinned: a future that is handed over by value stands
@@ -343,6 +343,11 @@ fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) ->
     }
     if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {
         headers.insert(ALLOW, methods.allow.clone());
+    }
+    if let Refusal::Unfit(unfit) = refusal
+        && let Some(allow) = &unfit.allow
+    {
+        headers.insert(ALLOW, allow.clone());
     }
     if refusal.closes() && h1 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -22,6 +22,8 @@ pub struct Settings {
     pub sites: Sites,
     /// The application behind it.
     pub upstream: UpstreamSettings,
+    /// What the application says that it takes.
+    pub contract: Option<ContractSettings>,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.
@@ -53,6 +55,15 @@ pub struct UpstreamSettings {
     pub idle: Duration,
     /// Unused connections kept by each worker.
     pub idle_connections_max: usize,
+}
+
+/// An OpenAPI document of the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractSettings {
+    /// The file, in YAML or JSON. Read at start and at every reload.
+    pub document: PathBuf,
+    /// The path under which its operations are; without it that of the document's first server.
+    pub base: Option<String>,
 }
 
 /// A certificate of the gateway's own, as a client, in PEM.

@@ -9,6 +9,7 @@ mod spec;
 
 mod ban;
 mod edge;
+mod input;
 mod ledger;
 mod planned;
 mod prove;
@@ -16,6 +17,7 @@ mod value;
 
 pub use ban::*;
 pub use edge::*;
+pub use input::*;
 pub use ledger::*;
 pub use planned::{PLANNED, Planned, planned};
 pub use prove::*;
@@ -25,7 +27,7 @@ use spec::Spec;
 pub(crate) use value::english_list;
 pub use value::{
     AccessOutcome, Cipher, ContactUri, Framing, HeaderText, Link, Mail, Method, OnFailure, OriginPolicy, PlainHttp,
-    PlainText, PortRange, Replaced, SecurityEvent, StorageCipher, SystemChange, TlsVersion, UrlPath,
+    PlainText, PortRange, Refused, Replaced, SecurityEvent, StorageCipher, SystemChange, TlsVersion, UrlPath,
 };
 
 use reeve_base::ControlName;
@@ -120,6 +122,10 @@ controls! {
     rate_ip: RateIp,
     input_size: InputSize,
     input_methods: InputMethods,
+    input_schema: InputSchema,
+    input_type: InputType,
+    input_format: InputFormat,
+    input_charset: InputCharset,
     error_page: ErrorPage,
     error_no_debug: ErrorNoDebug,
     ban_http: BanHttp,

@@ -7,6 +7,8 @@
 mod at_rest;
 mod ban;
 mod certificate;
+mod charset;
+mod contract;
 mod coverage;
 mod disclose;
 mod error;
@@ -113,6 +115,10 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::RateIp(control) => Way::Probe(control),
         Control::InputSize(control) => Way::Probe(control),
         Control::InputMethods(control) => Way::Probe(control),
+        Control::InputSchema(control) => Way::Probe(control),
+        Control::InputType(control) => Way::Probe(control),
+        Control::InputFormat(control) => Way::Probe(control),
+        Control::InputCharset(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),
         Control::ErrorNoDebug(control) => Way::Probe(control),
         Control::BanHttp(control) => Way::Probe(control),

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, Certificate, CertificateError, ChallengeKind, ClientCertificate,
-    DialerError, DnsHook, Gateway, LocalAuthority, Sites, StartError, Tools, UnknownName, UpstreamScheme,
+    ContractSettings, DialerError, DnsHook, Gateway, LocalAuthority, Sites, StartError, Tools, UnknownName, UpstreamScheme,
     UpstreamSettings,
 };
 use reeve_policy::Policy;
@@ -65,6 +65,9 @@ impl Deployment {
                 }
                 let mut deployment = Self { loaded, policy, warnings };
                 if let Some(fault) = deployment.unwatched() {
+                    deployment.warnings.push(deployment.loaded.refuse(fault));
+                }
+                if let Some(fault) = deployment.undescribed() {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 Ok(deployment)
@@ -158,6 +161,21 @@ impl Deployment {
         let message = "the policy promises `ban.ssh`, and no log of an SSH server is watched";
         let help = "add `[[watch]]` with `kind = \"sshd\"` and `file = \"/var/log/auth.log\"`";
         (promised && !watched).then(|| Diagnostic::warning("settings::unwatched", message).help(help))
+    }
+
+    /// A promise about what requests are like, and nothing that says what they are to be like.
+    fn undescribed(&self) -> Option<Diagnostic> {
+        let controls = Controls::of(&self.policy);
+        let promised = [
+            ("input.schema", controls.input_schema.is_some()),
+            ("input.type", controls.input_type.is_some()),
+            ("input.format", controls.input_format.is_some()),
+        ];
+        let (name, _) = promised.into_iter().find(|(_, promised)| *promised)?;
+        let message = format!("the policy promises `{name}`, and there is no OpenAPI document to hold requests to");
+        let help = "add `openapi = \"api.yaml\"` to `[upstream]`; `reeve learn` proposes one from traffic";
+        let fault = Diagnostic::warning("settings::undescribed", message).help(help);
+        self.loaded.settings.upstream.document.is_none().then_some(fault)
     }
 
     /// Starts what copies bans into the kernel, where the settings ask for it.
@@ -302,6 +320,11 @@ impl Deployment {
                 "see the cause; `reeve up` starts only with a certificate that clients can accept",
             ),
             StartError::Upstream(cause) => ("settings::upstream", upstream_span(settings, cause), "see the cause"),
+            StartError::Document(_) => (
+                "settings::openapi",
+                settings.upstream.document.as_ref().map_or(0..0, |document| document.file.span.clone()),
+                "the place is a JSON pointer into the document; nothing is served by a document that is half understood",
+            ),
             _ => return None,
         };
         let fault = Diagnostic::error(code, error.to_string());
@@ -439,6 +462,10 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             idle: upstream.idle.duration(),
             idle_connections_max: usize::try_from(upstream.connections).unwrap_or(usize::MAX),
         },
+        contract: upstream.document.as_ref().map(|document| ContractSettings {
+            document: document.file.value.clone(),
+            base: document.base.clone(),
+        }),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),

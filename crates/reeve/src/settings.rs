@@ -87,6 +87,8 @@ pub(crate) struct Upstream {
     pub(crate) pins: Vec<Located<KeyPin>>,
     /// What it is shown if it asks who we are. Only with `https`.
     pub(crate) client: Option<ClientFiles>,
+    /// What it says that it takes.
+    pub(crate) document: Option<DocumentFile>,
     /// How long a connection may take to be made.
     pub(crate) connect: Period,
     /// How long the application may take to begin an answer.
@@ -95,6 +97,15 @@ pub(crate) struct Upstream {
     pub(crate) idle: Period,
     /// How many unused connections each worker keeps.
     pub(crate) connections: u32,
+}
+
+/// An OpenAPI document of the application.
+#[derive(Debug, Clone)]
+pub(crate) struct DocumentFile {
+    /// The file.
+    pub(crate) file: Located<PathBuf>,
+    /// The path under which its operations are, where that differs from its first server's.
+    pub(crate) base: Option<String>,
 }
 
 /// The gateway's own certificate as a client, in PEM.

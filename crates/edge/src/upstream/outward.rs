@@ -28,6 +28,10 @@ pub struct Outlook {
     pub pins: Vec<String>,
     /// Whether the gateway shows a certificate of its own.
     pub shows_certificate: bool,
+    /// The OpenAPI document that requests are held to.
+    pub document: Option<std::path::PathBuf>,
+    /// The path under which its operations are.
+    pub base: Option<String>,
 }
 
 /// Why a trial did not end in a handshake.
@@ -64,6 +68,8 @@ impl Outward {
             tls: *scheme == UpstreamScheme::Https,
             pins: pins.iter().map(ToString::to_string).collect(),
             shows_certificate: client.is_some(),
+            document: live.scrutiny.document().map(|(path, _)| path.to_owned()),
+            base: live.scrutiny.document().map(|(_, base)| base.to_owned()),
         })
     }
 

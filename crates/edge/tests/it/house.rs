@@ -91,6 +91,7 @@ impl House {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream,
+            contract: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),

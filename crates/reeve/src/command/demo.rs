@@ -133,6 +133,7 @@ impl Demo {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream: prove::sample_upstream(application.address),
+            contract: None,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             connections_max: 4_096,
             drain: Duration::from_secs(1),

@@ -79,6 +79,9 @@ impl Plan {
         if let Some(ca) = settings.sites.acme.as_ref().and_then(|acme| acme.ca.as_ref()) {
             plan.read_again(&ca.value, "ACME directory's authority");
         }
+        if let Some(document) = &settings.upstream.document {
+            plan.read_again(&document.file.value, "OpenAPI document");
+        }
         if let Some(ca) = &settings.upstream.ca {
             plan.read_again(&ca.value, "upstream's authority");
         }

@@ -124,8 +124,9 @@ fn read_upstream(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Up
     let connections = bounded(&mut fields, "connections", &(1..=10_000), 128);
     let pins = upstream::read_pins(&mut fields);
     let client = upstream::read_client(&mut fields, table, folder);
+    let document = upstream::read_document(&mut fields, folder);
     fields.finish();
-    Some(Upstream { url: url?, ca, pins, client, connect, answer, idle, connections })
+    Some(Upstream { url: url?, ca, pins, client, document, connect, answer, idle, connections })
 }
 
 fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {

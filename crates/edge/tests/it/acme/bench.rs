@@ -91,6 +91,7 @@ impl Bench {
             certificate: Certificate::Acme(AcmeCertificate { names, settings: Arc::new(acme), kept: None }),
             sites: Sites::default(),
             upstream: upstream(application.address),
+            contract: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::ZERO,

@@ -137,6 +137,10 @@ fn off(control: &Control) -> Off {
         | Control::RateIp(_)
         | Control::InputSize(_)
         | Control::InputMethods(_)
+        | Control::InputSchema(_)
+        | Control::InputType(_)
+        | Control::InputFormat(_)
+        | Control::InputCharset(_)
         | Control::ErrorPage(_)
         | Control::ErrorNoDebug(_)
         | Control::BanHttp(_)
@@ -224,6 +228,7 @@ fn inside(control: &Control) -> Inside {
         | Control::BanAuto(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,
+        Control::InputSchema(_) | Control::InputType(_) | Control::InputFormat(_) => Inside::WithDocument,
         _ => Inside::Nothing,
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, Certificate, ContractSettings, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
 
-use crate::application::{Application, Manners};
+use crate::application::{self, Application, Manners};
 
 use super::authorities;
 use super::house::{House, HousePlan, Travel};
@@ -70,7 +70,9 @@ pub(crate) enum Inside {
     WithOldLogs,
     /// The same as kept, beside an SSH server whose log is watched.
     WithSshLog,
-    /// The same, running for so long that three quarters of its certificate's life have passed.
+    /// The same as kept, and requests are held to the application's OpenAPI document.
+    WithDocument,
+    /// The same as kept, running for so long that three quarters of its certificate's life have passed.
     WithOldCertificate,
 }
 
@@ -105,7 +107,7 @@ impl Scratch {
         };
         let house = match inside {
             Inside::Nothing => None,
-            Inside::Kept | Inside::WithOldLogs | Inside::WithSshLog | Inside::WithOldCertificate => {
+            Inside::Kept | Inside::WithOldLogs | Inside::WithSshLog | Inside::WithDocument | Inside::WithOldCertificate => {
                 let (old_logs, log) = (inside == Inside::WithOldLogs, folder.path().join("auth.log"));
                 let ssh_log = (inside == Inside::WithSshLog).then_some(log.as_path());
                 let plan = HousePlan { twist, old_logs, ssh_log, policy: SCRATCH_POLICY };
@@ -135,6 +137,7 @@ impl Scratch {
             certificate: Certificate::Local(authority),
             sites: Sites::default(),
             upstream,
+            contract: (inside == Inside::WithDocument).then(|| document(folder.path())).transpose()?,
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
@@ -181,6 +184,13 @@ impl Scratch {
             _folder: folder,
         })
     }
+}
+
+/// The application's own document, in a file.
+fn document(folder: &Path) -> anyhow::Result<ContractSettings> {
+    let document = folder.join("openapi.yaml");
+    std::fs::write(&document, application::DOCUMENT)?;
+    Ok(ContractSettings { document, base: None })
 }
 
 /// Gives whoever cares for certificates the time to notice that one is due; where nobody does, the same time passes.
