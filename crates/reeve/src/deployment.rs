@@ -173,7 +173,7 @@ impl Deployment {
         ];
         let (name, _) = promised.into_iter().find(|(_, promised)| *promised)?;
         let message = format!("the policy promises `{name}`, and there is no OpenAPI document to hold requests to");
-        let help = "add `openapi = \"api.yaml\"` to `[upstream]`; `reeve learn` proposes one from traffic";
+        let help = "add `openapi = \"api.yaml\"` to `[upstream]`; without one only sizes and depths by kind of body are bounded";
         let fault = Diagnostic::warning("settings::undescribed", message).help(help);
         self.loaded.settings.upstream.document.is_none().then_some(fault)
     }

@@ -90,7 +90,7 @@ impl<'s> Held<'s> {
         let document = upstream.as_ref().and_then(|upstream| upstream.document.clone());
         let document = document.ok_or_else(|| {
             Cause::Unexpected(String::from(
-                "no OpenAPI document is set: name one by `openapi = \"api.yaml\"` in `[upstream]`; `reeve learn` proposes one",
+                "no OpenAPI document is set: name one by `openapi = \"api.yaml\"` in `[upstream]`",
             ))
         })?;
         let unreadable = |error: &dyn std::fmt::Display| Cause::Denied(format!("`{}`: {error}", document.display()));
