@@ -38,7 +38,7 @@ TOML
 # schemathesis over the whole document: fuzz NAME MODE CHECK
 fuzz() {
   run "$PYTHON" -m schemathesis.cli run "$document" --url "https://localhost:$https/v1" --tls-verify false \
-    --mode "$2" --checks "$3" --phases fuzzing,coverage --max-examples "${EXAMPLES:-60}" --seed 7 --suppress-health-check all --no-color
+    --mode "$2" --checks "$3" --phases fuzzing,coverage --max-examples "${EXAMPLES:-60}" --seed 7 --continue-on-failure --suppress-health-check all --no-color
   printf '%s\n%s\n' "$out" "$err" >"$1.out"
 }
 
@@ -46,7 +46,7 @@ count() { grep -c "^\[\"$1\"" journal || true; }
 
 say "validation on"
 deploy site demo "http://127.0.0.1:$app"
-CA="$TMP/site/reeve-data/ca.pem"
+CA="$TMP/site/reeve-data/ca/ca.pem"
 policy site/policy.toml input.schema input.type input.format input.charset log.access
 sed -i "s|^policy *=.*|policy = \"policy.toml\"|; /^\[upstream\]/a openapi = \"$document\"" site/reeve.toml
 run "$REEVE" check --config site/reeve.toml
@@ -62,12 +62,20 @@ reasons=$(grep -o '"cause":"[a-zA-Z$ -]*' gateway.out | sort | uniq -c | sort -r
 say "$reasons"
 check "reasons are told by keyword and place" like "$(cat gateway.out)" '"cause":"type at /(query|path|body)'
 
+# What the document allows and no document should: control characters. They are another promise, tried by hand below.
+policy site/policy.toml input.schema input.type input.format log.access
+run "$REEVE" reload --config site/reeve.toml
+check "characters are let be" is "$status" 0
 : >journal
 fuzz positive positive positive_data_acceptance
 fit=$(count fit)
 check "well-formed requests arrived: $fit" at_least "$fit" 100
-check "and none was refused" is "$status" 0
+check "and none was refused" is "$status/$(grep -A25 "FAILURES" positive.out | head -60)" 0/
 check "nor did another arrive" is "$(count unfit)" 0
+
+policy site/policy.toml input.schema input.type input.format input.charset log.access
+run "$REEVE" reload --config site/reeve.toml
+check "characters are filtered again" is "$status" 0
 
 say "by hand"
 url="https://localhost:$https/v1"
@@ -98,7 +106,7 @@ check "and serves" is "$(code "$url/items/7")" 200
 cp kept.toml site/reeve.toml
 
 say "proof"
-run "$REEVE" prove --config site/reeve.toml --clause input-schema --clause input-type --clause input-format --clause input-charset
+run "$REEVE" prove --config site/reeve.toml
 say "$out"
 check "reeve prove: kept" is "$status" 0
 

@@ -142,7 +142,8 @@ pub(crate) fn parts(content_type: &str, bytes: &Bytes, parts_max: u32) -> Result
             return Err(Finding::schema("/body", keyword::COUNT));
         }
         let name = field.name().map(str::to_owned).ok_or_else(unreadable)?;
-        let essence = field.content_type().map_or_else(|| String::from("text/plain"), |kind| essence(kind.essence_str()));
+        let essence =
+            field.content_type().map_or_else(|| String::from("text/plain"), |kind| essence(kind.essence_str()));
         let file = field.file_name().is_some();
         let bytes = field.bytes().now_or_never().ok_or_else(unreadable)?.map_err(|_| unreadable())?;
         parts.push(Part { name, media: Media::of(&essence), essence, file, bytes });
@@ -185,7 +186,9 @@ fn value_of_part(part: &Part, kind: Option<&Kind>, limits: BodyLimits) -> Result
         return json::read(&part.bytes, json_limits(limits), Controls::Pass);
     }
     match std::str::from_utf8(&part.bytes) {
-        Ok(text) if !part.file => Ok(kind.map_or_else(|| Value::String(text.to_owned()), |kind| kind.value(text, false))),
+        Ok(text) if !part.file => {
+            Ok(kind.map_or_else(|| Value::String(text.to_owned()), |kind| kind.value(text, false)))
+        }
         Err(_) if !part.file && part.media != Media::Other => Err(keyword::UTF8),
         // A character for a byte, so that lengths mean bytes.
         _ => Ok(Value::String(part.bytes.iter().map(|byte| char::from(*byte)).collect())),

@@ -70,7 +70,10 @@ impl Contract {
                 let Some(operation) = item.get(method.as_str().to_ascii_lowercase()) else { continue };
                 let place = below(&place, &method.as_str().to_ascii_lowercase());
                 if plans.len() == OPERATIONS_MAX {
-                    return Err(ContractError::at(place, format!("more than {OPERATIONS_MAX} operations: split the document")));
+                    return Err(ContractError::at(
+                        place,
+                        format!("more than {OPERATIONS_MAX} operations: split the document"),
+                    ));
                 }
                 methods.operations.push((method, plans.len()));
                 plans.push(Plan::read(&document, &mut shaper, operation, &place, &shared, &names)?);
@@ -145,7 +148,14 @@ impl Contract {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn body(&self, asked: Asked, taken: Taken, content_type: &str, bytes: &Bytes, limits: BodyLimits) -> Result<(), Finding> {
+    pub fn body(
+        &self,
+        asked: Asked,
+        taken: Taken,
+        content_type: &str,
+        bytes: &Bytes,
+        limits: BodyLimits,
+    ) -> Result<(), Finding> {
         let Some(operation) = self.operations.get(taken.operation) else { return Ok(()) };
         let Some(body) = taken.body.and_then(|body| operation.bodies.get(body)) else { return Ok(()) };
         if bytes.is_empty() && !operation.body_required {
@@ -222,7 +232,10 @@ impl Contract {
         if schema.is_valid(&made) {
             return Ok(());
         }
-        if ambiguous && let Ok(Some(literal)) = value(true) && schema.is_valid(&literal) {
+        if ambiguous
+            && let Ok(Some(literal)) = value(true)
+            && schema.is_valid(&literal)
+        {
             return Ok(());
         }
         let found = schema.iter_errors(&made).take(ERRORS_MAX).map(|error| finding(&error, prefix));
@@ -235,7 +248,9 @@ impl Contract {
     /// Names that the document does not know are the client's own words.
     fn masked(&self, finding: Finding) -> Finding {
         let known = |segment: &&str| {
-            segment.is_empty() || segment.bytes().all(|byte| byte.is_ascii_digit()) && segment.len() < 8 || self.names.contains(*segment)
+            segment.is_empty()
+                || segment.bytes().all(|byte| byte.is_ascii_digit()) && segment.len() < 8
+                || self.names.contains(*segment)
         };
         let segments = finding.place.split('/').take(PLACE_SEGMENTS_MAX);
         let place: Vec<_> = segments.map(|segment| if known(&segment) { segment } else { "*" }).collect();

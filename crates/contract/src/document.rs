@@ -36,7 +36,10 @@ pub enum ContractError {
 impl ContractError {
     pub(crate) fn at(place: impl Into<String>, cause: impl Into<String>) -> Self {
         let place = place.into();
-        Self::Meaning { place: if place.is_empty() { String::from("#") } else { format!("#{place}") }, cause: cause.into() }
+        Self::Meaning {
+            place: if place.is_empty() { String::from("#") } else { format!("#{place}") },
+            cause: cause.into(),
+        }
     }
 }
 
@@ -71,8 +74,9 @@ impl Document {
             let limits = crate::json::JsonLimits { depth_max: DEPTH_MAX, values_max: VALUES_MAX };
             match serde_json::from_str::<serde::de::IgnoredAny>(text) {
                 Err(error) => return Err(syntax(error.line() as u64, error.to_string())),
-                Ok(_) => crate::json::read(text.as_bytes(), limits, crate::json::Controls::Pass)
-                    .map_err(|flaw| syntax(0, format!("{flaw}: a name stands twice, or it is too deep or too large")))?,
+                Ok(_) => crate::json::read(text.as_bytes(), limits, crate::json::Controls::Pass).map_err(|flaw| {
+                    syntax(0, format!("{flaw}: a name stands twice, or it is too deep or too large"))
+                })?,
             }
         } else {
             serde_saphyr::from_str_with_options(text, yaml_options())
@@ -91,7 +95,10 @@ impl Document {
             value = self.root.pointer(&pointer).ok_or_else(|| dangling(&place, &pointer))?;
             place = pointer;
         }
-        Err(ContractError::at(place, format!("more than {REFERENCES_MAX} references lead to each other: name the thing itself")))
+        Err(ContractError::at(
+            place,
+            format!("more than {REFERENCES_MAX} references lead to each other: name the thing itself"),
+        ))
     }
 }
 

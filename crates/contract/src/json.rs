@@ -74,7 +74,9 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let Some(left) = self.state.values_left.get().checked_sub(1) else { return Err(self.state.stop(keyword::COUNT)) };
+        let Some(left) = self.state.values_left.get().checked_sub(1) else {
+            return Err(self.state.stop(keyword::COUNT));
+        };
         self.state.values_left.set(left);
         deserializer.deserialize_any(self)
     }

@@ -107,7 +107,9 @@ impl Kind {
     /// The values of a list.
     pub(crate) fn values<'t>(&self, texts: impl Iterator<Item = &'t str>, literally: bool) -> Value {
         let item = self.list.as_deref();
-        texts.map(|text| item.map_or_else(|| Value::String(text.to_owned()), |item| item.value(text, literally))).collect()
+        texts
+            .map(|text| item.map_or_else(|| Value::String(text.to_owned()), |item| item.value(text, literally)))
+            .collect()
     }
 
     /// The value of a field of an object.

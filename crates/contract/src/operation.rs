@@ -33,7 +33,10 @@ struct BodyPlan {
 pub(crate) enum Form {
     Json,
     Pairs(Vec<Parameter>),
-    Parts { kind: Kind, taken: Vec<(String, Vec<String>)> },
+    Parts {
+        kind: Kind,
+        taken: Vec<(String, Vec<String>)>,
+    },
     Text,
     /// Nothing can be said of it but its kind and its size.
     Opaque,
@@ -67,7 +70,8 @@ impl Plan {
         template: &[&str],
     ) -> Result<Self, ContractError> {
         let mut written = listed_parameters(document, operation, place)?;
-        let same = |one: &Value, other: &Value| one.get("name") == other.get("name") && one.get("in") == other.get("in");
+        let same =
+            |one: &Value, other: &Value| one.get("name") == other.get("name") && one.get("in") == other.get("in");
         for (parameter, at) in shared {
             if !written.iter().any(|(own, _)| same(own, parameter)) {
                 written.push((parameter.clone(), at.clone()));
@@ -81,8 +85,12 @@ impl Plan {
             }
         }
         for name in template {
-            if !parameters.iter().any(|parameter: &Parameter| parameter.place == Place::Path && parameter.name == *name) {
-                return Err(ContractError::at(place, format!("the path has `{{{name}}}`, and no parameter of this name says what it is")));
+            if !parameters.iter().any(|parameter: &Parameter| parameter.place == Place::Path && parameter.name == *name)
+            {
+                return Err(ContractError::at(
+                    place,
+                    format!("the path has `{{{name}}}`, and no parameter of this name says what it is"),
+                ));
             }
         }
         head.keys(document, operation);
@@ -113,7 +121,11 @@ impl Plan {
 }
 
 /// The parameters of an operation or a path, each with its place, references followed.
-pub(crate) fn listed_parameters(document: &Document, holder: &Value, place: &str) -> Result<Vec<(Value, String)>, ContractError> {
+pub(crate) fn listed_parameters(
+    document: &Document,
+    holder: &Value,
+    place: &str,
+) -> Result<Vec<(Value, String)>, ContractError> {
     let here = below(place, "parameters");
     match holder.get("parameters") {
         None => Ok(Vec::new()),
@@ -149,13 +161,17 @@ impl Head {
         let content = written.get("content").and_then(Value::as_object).and_then(|content| content.iter().next());
         let (schema, here) = match (written.get("schema"), content) {
             (Some(schema), _) => (schema, below(at, "schema")),
-            (None, Some((kind, media))) => (media.get("schema").unwrap_or(&empty), below(&below(&below(at, "content"), kind), "schema")),
+            (None, Some((kind, media))) => {
+                (media.get("schema").unwrap_or(&empty), below(&below(&below(at, "content"), kind), "schema"))
+            }
             (None, None) => return Err(ContractError::at(at, "a parameter needs a `schema`")),
         };
         let parameter = Parameter::read(document, written, schema, at)?;
         let index = Place::ALL.iter().position(|place| *place == parameter.place).unwrap_or_default();
         // These are described elsewhere in a document (OpenAPI 3.1.0 section 4.8.12.2).
-        if parameter.place == Place::Header && matches!(parameter.name.as_str(), "accept" | "content-type" | "authorization") {
+        if parameter.place == Place::Header
+            && matches!(parameter.name.as_str(), "accept" | "content-type" | "authorization")
+        {
             return Ok(None);
         }
         if parameter.place == Place::Path && !template.contains(&parameter.name.as_str()) {
@@ -180,7 +196,8 @@ impl Head {
     /// Keys that clients show in the query are fields that the document names, elsewhere (OpenAPI 3.1.0 section 4.8.27).
     fn keys(&mut self, document: &Document, operation: &Value) {
         let demanded = operation.get("security").or_else(|| document.root.get("security"));
-        let names = demanded.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).flat_map(Map::keys);
+        let names =
+            demanded.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).flat_map(Map::keys);
         for name in names {
             let scheme = document.root.pointer(&below("/components/securitySchemes", name));
             let Some(Ok((scheme, _))) = scheme.map(|scheme| document.follow(scheme, "")) else { continue };
@@ -206,7 +223,12 @@ impl Head {
 
 type Bodies = (Vec<BodyPlan>, bool, bool);
 
-fn bodies(document: &Document, shaper: &mut Shaper<'_>, operation: &Value, place: &str) -> Result<Bodies, ContractError> {
+fn bodies(
+    document: &Document,
+    shaper: &mut Shaper<'_>,
+    operation: &Value,
+    place: &str,
+) -> Result<Bodies, ContractError> {
     let Some(written) = operation.get("requestBody") else { return Ok((Vec::new(), false, false)) };
     let (written, at) = document.follow(written, &below(place, "requestBody"))?;
     let required = written.get("required").and_then(Value::as_bool) == Some(true);

@@ -110,7 +110,11 @@ impl Parameter {
 fn style(written: &Value, place: Place, at: &str) -> Result<Style, ContractError> {
     if let Some(content) = written.get("content").and_then(Value::as_object) {
         let json = content.keys().all(|kind| kind.starts_with("application/json"));
-        return if json { Ok(Style::Json) } else { Err(ContractError::at(at, "the `content` of a parameter can be checked if it is `application/json`")) };
+        return if json {
+            Ok(Style::Json)
+        } else {
+            Err(ContractError::at(at, "the `content` of a parameter can be checked if it is `application/json`"))
+        };
     }
     let usual = if matches!(place, Place::Query | Place::Cookie) { "form" } else { "simple" };
     let style = written.get("style").and_then(Value::as_str).unwrap_or(usual);
@@ -121,7 +125,9 @@ fn style(written: &Value, place: Place, at: &str) -> Result<Style, ContractError
         ("spaceDelimited", Place::Query) => Ok(if explode { Style::Exploded } else { Style::Separated(' ') }),
         ("pipeDelimited", Place::Query) => Ok(if explode { Style::Exploded } else { Style::Separated('|') }),
         ("deepObject", Place::Query) => Ok(Style::Deep),
-        _ => Err(ContractError::at(at, format!("the style `{style}` is not read in `{}`: use `{usual}`", place.name()))),
+        _ => {
+            Err(ContractError::at(at, format!("the style `{style}` is not read in `{}`: use `{usual}`", place.name())))
+        }
     }
 }
 
@@ -165,7 +171,12 @@ pub(crate) fn query(parameters: &[Parameter], pairs: &Pairs<'_>, literally: bool
     Ok(Value::Object(object))
 }
 
-fn one(parameter: &Parameter, pairs: &Pairs<'_>, taken: &mut [bool], literally: bool) -> Result<Option<Value>, Finding> {
+fn one(
+    parameter: &Parameter,
+    pairs: &Pairs<'_>,
+    taken: &mut [bool],
+    literally: bool,
+) -> Result<Option<Value>, Finding> {
     let mut texts: Vec<(&str, &str)> = Vec::new();
     let exploded_fields = parameter.style == Style::Exploded && parameter.kind.fields.is_some() && !parameter.kind.text;
     for ((name, value), taken) in pairs.iter().zip(taken) {
@@ -204,7 +215,11 @@ fn deep<'n>(parameter: &str, name: &'n str) -> Option<&'n str> {
 }
 
 /// Makes one object of the parameters of a path, each of which stands once.
-pub(crate) fn path(parameters: &[Parameter], values: &[(String, Cow<'_, str>)], literally: bool) -> Result<Value, Finding> {
+pub(crate) fn path(
+    parameters: &[Parameter],
+    values: &[(String, Cow<'_, str>)],
+    literally: bool,
+) -> Result<Value, Finding> {
     let mut object = Map::new();
     for parameter in parameters.iter().filter(|parameter| parameter.place == Place::Path) {
         if let Some((_, text)) = values.iter().find(|(name, _)| *name == parameter.name) {

@@ -58,7 +58,9 @@ impl Routes {
             };
         }
         match node.ends.replace(path) {
-            Some(_) => Err(ContractError::at(place, "another path differs from this one only in the names of its parameters")),
+            Some(_) => {
+                Err(ContractError::at(place, "another path differs from this one only in the names of its parameters"))
+            }
             None => Ok(()),
         }
     }
@@ -152,7 +154,11 @@ impl Pattern {
         let Some(mut rest) = segment.strip_prefix(self.before.as_str()) else { return false };
         for (at, (name, after)) in self.parameters.iter().enumerate() {
             let last = at + 1 == self.parameters.len();
-            let split = if last { rest.strip_suffix(after.as_str()).map(|value| (value, "")) } else { rest.split_once(after.as_str()) };
+            let split = if last {
+                rest.strip_suffix(after.as_str()).map(|value| (value, ""))
+            } else {
+                rest.split_once(after.as_str())
+            };
             let Some((value, next)) = split.filter(|(value, _)| !value.is_empty()) else { return false };
             values.push((name, Cow::Owned(value.to_owned())));
             rest = next;
@@ -176,10 +182,17 @@ mod tests {
 
     #[track_caller]
     fn found(path: &str, expected: Option<(usize, &[&str])>) {
-        let routes = routes(&["/", "/orders", "/orders/{id}", "/orders/mine", "/orders/{id}/lines/{line}.json", "/v{a}-{b}"]);
+        let routes =
+            routes(&["/", "/orders", "/orders/{id}", "/orders/mine", "/orders/{id}/lines/{line}.json", "/v{a}-{b}"]);
         let found = routes.find(path).unwrap();
-        let found = found.map(|found| (found.path, found.values.into_iter().map(|(_, value)| value.into_owned()).collect::<Vec<_>>()));
-        assert_eq!(found, expected.map(|(path, values)| (path, values.iter().map(|&value| value.to_owned()).collect())), "{path}");
+        let found = found.map(|found| {
+            (found.path, found.values.into_iter().map(|(_, value)| value.into_owned()).collect::<Vec<_>>())
+        });
+        assert_eq!(
+            found,
+            expected.map(|(path, values)| (path, values.iter().map(|&value| value.to_owned()).collect())),
+            "{path}"
+        );
     }
 
     #[test]
@@ -200,7 +213,9 @@ mod tests {
     #[test]
     fn what_hides_a_separator_is_refused() {
         let routes = routes(&["/orders/{id}"]);
-        for path in ["/orders/a%2Fb", "/orders/a%5cb", "/orders/%2e%2e", "/orders/..", "/orders/%00", "/orders/%c0%af", "/a%"] {
+        for path in
+            ["/orders/a%2Fb", "/orders/a%5cb", "/orders/%2e%2e", "/orders/..", "/orders/%00", "/orders/%c0%af", "/a%"]
+        {
             assert!(routes.find(path).is_err(), "{path}");
         }
         assert!(Routes::default().insert("/{a}{b}", 0, "").is_err());

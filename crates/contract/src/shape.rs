@@ -33,13 +33,7 @@ pub(crate) struct Shaper<'d> {
 
 impl<'d> Shaper<'d> {
     pub(crate) fn new(document: &'d Document) -> Self {
-        Self {
-            document,
-            definitions: Map::new(),
-            names: HashMap::new(),
-            waiting: Vec::new(),
-            nodes_left: NODES_MAX,
-        }
+        Self { document, definitions: Map::new(), names: HashMap::new(), waiting: Vec::new(), nodes_left: NODES_MAX }
     }
 
     /// The schema for a whole value, with what it refers to under [`Shaper::finish`].
@@ -62,7 +56,8 @@ impl<'d> Shaper<'d> {
             let shaped = self.shape(schema, &pointer, stance)?;
             self.definitions.insert(name, shaped);
         }
-        let places: HashMap<_, _> = self.names.iter().map(|((place, _), name)| (name.as_str(), place.as_str())).collect();
+        let places: HashMap<_, _> =
+            self.names.iter().map(|((place, _), name)| (name.as_str(), place.as_str())).collect();
         crate::weight::check(&self.definitions, &places)?;
         let root = json!({ "$defs": self.definitions });
         match jsonschema::draft202012::meta::validate(&root) {
@@ -151,7 +146,10 @@ impl<'d> Shaper<'d> {
                 return Ok(());
             }
             "$id" | "$anchor" | "$dynamicRef" | "$dynamicAnchor" | "$recursiveRef" => {
-                return Err(ContractError::at(here, format!("`{key}` is not followed: write `$ref: \"#/components/schemas/…\"`")));
+                return Err(ContractError::at(
+                    here,
+                    format!("`{key}` is not followed: write `$ref: \"#/components/schemas/…\"`"),
+                ));
             }
             key if PLAIN.contains(&key) => value.clone(),
             // Everything else describes and demands nothing.
@@ -195,7 +193,9 @@ impl<'d> Shaper<'d> {
     }
 
     fn named(&mut self, value: &Value, place: &str, stance: Stance) -> Result<Value, ContractError> {
-        let Value::Object(members) = value else { return Err(ContractError::at(place, "this is written as a mapping")) };
+        let Value::Object(members) = value else {
+            return Err(ContractError::at(place, "this is written as a mapping"));
+        };
         let mut shaped = Map::new();
         for (name, schema) in members {
             shaped.insert(name.clone(), self.shape(schema, &below(place, name), stance)?);
@@ -205,7 +205,8 @@ impl<'d> Shaper<'d> {
 
     fn listed(&mut self, value: &Value, place: &str, stance: Stance) -> Result<Value, ContractError> {
         let Value::Array(items) = value else { return Err(ContractError::at(place, "this is written as a list")) };
-        let shaped = items.iter().enumerate().map(|(at, item)| self.shape(item, &below(place, &at.to_string()), stance));
+        let shaped =
+            items.iter().enumerate().map(|(at, item)| self.shape(item, &below(place, &at.to_string()), stance));
         shaped.collect::<Result<_, _>>().map(Value::Array)
     }
 
@@ -313,7 +314,10 @@ fn whole_numbers(members: &Map<String, Value>, shaped: &mut Map<String, Value>) 
 fn is_constraint(key: &str) -> bool {
     PLAIN.contains(&key)
         || COMPOSING.contains(&key) && key != "$ref"
-        || matches!(key, "properties" | "patternProperties" | "items" | "prefixItems" | "contains" | "propertyNames" | "required")
+        || matches!(
+            key,
+            "properties" | "patternProperties" | "items" | "prefixItems" | "contains" | "propertyNames" | "required"
+        )
         || matches!(key, "not" | "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems")
 }
 
@@ -322,9 +326,26 @@ pub(crate) const BASE: &str = "reeve:document";
 
 /// Keywords that are the same in every dialect.
 const PLAIN: [&str; 20] = [
-    "type", "enum", "const", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
-    "minContains", "maxContains", "dependentRequired",
+    "type",
+    "enum",
+    "const",
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+    "minContains",
+    "maxContains",
+    "dependentRequired",
 ];
 
 /// Keywords by which a schema is made of others.

@@ -38,7 +38,9 @@ impl<'d> Scale<'d> {
             None => {}
         }
         if depth > CHAIN_MAX {
-            return fault(format!("more than {CHAIN_MAX} schemas refer to one another for one value: name the last one"));
+            return fault(format!(
+                "more than {CHAIN_MAX} schemas refer to one another for one value: name the last one"
+            ));
         }
         self.known.insert(name, None);
         let weight = match self.definitions.get(name) {
@@ -46,7 +48,9 @@ impl<'d> Scale<'d> {
             None => 1,
         };
         if weight > WEIGHT_MAX {
-            let cause = format!("one value would be checked against more than {WEIGHT_MAX} schemas: use fewer `anyOf` and `oneOf`");
+            let cause = format!(
+                "one value would be checked against more than {WEIGHT_MAX} schemas: use fewer `anyOf` and `oneOf`"
+            );
             return Err(ContractError::at(self.places.get(name).copied().unwrap_or_default().trim_end(), cause));
         }
         self.known.insert(name, Some(weight));
@@ -59,10 +63,12 @@ impl<'d> Scale<'d> {
         let mut weight = 1_u32;
         for (key, value) in members {
             let more = match (key.as_str(), value) {
-                ("$ref", Value::String(target)) => match target.strip_prefix(BASE).and_then(|rest| rest.strip_prefix("#/$defs/")) {
-                    Some(name) => self.definition(name, depth + 1)?,
-                    None => 0,
-                },
+                ("$ref", Value::String(target)) => {
+                    match target.strip_prefix(BASE).and_then(|rest| rest.strip_prefix("#/$defs/")) {
+                        Some(name) => self.definition(name, depth + 1)?,
+                        None => 0,
+                    }
+                }
                 ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => {
                     let mut sum = 0_u32;
                     for part in parts {

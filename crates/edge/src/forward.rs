@@ -13,11 +13,11 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::body::{AnswerBody, Breach, RequestBody, Rooms};
-use crate::scrutiny::{self, Expected};
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client};
 use crate::response::{is_hop_by_hop, remove_fields};
 use crate::rules::Rules;
+use crate::scrutiny::{self, Expected};
 use crate::upstream::{Answer, Pool, UpstreamError};
 
 /// A request as the application will see it.

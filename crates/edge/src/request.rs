@@ -13,10 +13,10 @@ use reeve_base::{DecisionId, Ticks};
 use tokio::sync::Notify;
 
 use crate::guard::Heads;
-use crate::scrutiny::Scrutiny;
 use crate::rate::Rates;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
+use crate::scrutiny::Scrutiny;
 
 /// Who is at the other end of a connection, in every form that a request needs.
 #[derive(Debug, Clone)]

@@ -85,7 +85,8 @@ impl Scrutiny {
                 depth_max: schema.map_or(DEPTH_MAX, |schema| schema.depth),
                 values_max: schema.map_or(VALUES_MAX, |schema| schema.values),
             },
-            body_bytes_max: schema.map_or(BODY_BYTES_MAX, |schema| usize::try_from(schema.body.bytes()).unwrap_or(usize::MAX)),
+            body_bytes_max: schema
+                .map_or(BODY_BYTES_MAX, |schema| usize::try_from(schema.body.bytes()).unwrap_or(usize::MAX)),
         }))
     }
 

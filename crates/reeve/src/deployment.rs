@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, Certificate, CertificateError, ChallengeKind, ClientCertificate,
-    ContractSettings, DialerError, DnsHook, Gateway, LocalAuthority, Sites, StartError, Tools, UnknownName, UpstreamScheme,
-    UpstreamSettings,
+    ContractSettings, DialerError, DnsHook, Gateway, LocalAuthority, Sites, StartError, Tools, UnknownName,
+    UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{Control, Controls};
@@ -462,10 +462,10 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             idle: upstream.idle.duration(),
             idle_connections_max: usize::try_from(upstream.connections).unwrap_or(usize::MAX),
         },
-        contract: upstream.document.as_ref().map(|document| ContractSettings {
-            document: document.file.value.clone(),
-            base: document.base.clone(),
-        }),
+        contract: upstream
+            .document
+            .as_ref()
+            .map(|document| ContractSettings { document: document.file.value.clone(), base: document.base.clone() }),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),

@@ -40,21 +40,34 @@ fn references_stay_within_and_lead_somewhere() {
     refused(&with_schema("{$ref: 'other.yaml#/x'}", "{}"), "leads out of the document");
     refused(&with_schema("{$ref: '#/components/schemas/None'}", "{}"), "there is nothing");
     refused(&with_schema("{$ref: '#anchor'}", "{}"), "names an anchor");
-    refused(&with_schema("{$ref: '#/components/schemas/A'}", "{A: {$dynamicRef: '#x'}}"), "`$dynamicRef` is not followed");
+    refused(
+        &with_schema("{$ref: '#/components/schemas/A'}", "{A: {$dynamicRef: '#x'}}"),
+        "`$dynamicRef` is not followed",
+    );
     refused("openapi: 3.1.0\npaths:\n  /a: {$ref: '#/paths/~1a'}", "references lead to each other");
 }
 
 #[test]
 fn a_schema_that_is_only_itself_is_refused_and_a_recursive_type_is_not() {
-    refused(&with_schema("{$ref: '#/components/schemas/A'}", "{A: {$ref: '#/components/schemas/A'}}"), "leads back to itself");
     refused(
-        &with_schema("{$ref: '#/components/schemas/A'}", "{A: {allOf: [{$ref: '#/components/schemas/B'}]}, B: {anyOf: [{$ref: '#/components/schemas/A'}]}}"),
+        &with_schema("{$ref: '#/components/schemas/A'}", "{A: {$ref: '#/components/schemas/A'}}"),
         "leads back to itself",
     );
-    let tree = with_schema("{$ref: '#/components/schemas/T'}", "{T: {type: object, properties: {next: {$ref: '#/components/schemas/T'}}}}");
+    refused(
+        &with_schema(
+            "{$ref: '#/components/schemas/A'}",
+            "{A: {allOf: [{$ref: '#/components/schemas/B'}]}, B: {anyOf: [{$ref: '#/components/schemas/A'}]}}",
+        ),
+        "leads back to itself",
+    );
+    let tree = with_schema(
+        "{$ref: '#/components/schemas/T'}",
+        "{T: {type: object, properties: {next: {$ref: '#/components/schemas/T'}}}}",
+    );
     let contract = Contract::compile(tree.as_bytes(), None).unwrap();
     let nested = |depth: usize| format!("{}{{}}{}", "{\"next\":".repeat(depth), "}".repeat(depth));
-    let judged = |depth| judge(&contract, ALL, "POST /a", &[("content-type", "application/json")], nested(depth).as_bytes());
+    let judged =
+        |depth| judge(&contract, ALL, "POST /a", &[("content-type", "application/json")], nested(depth).as_bytes());
     assert_eq!(judged(15), Ok(true));
     assert_eq!(judged(16).unwrap_err().to_string(), "depth at /body");
     assert_eq!(judged(100_000).unwrap_err().to_string(), "depth at /body");
@@ -98,7 +111,16 @@ fn what_means_nothing_is_named() {
     refused(&with_schema("7", "{}"), "written as a mapping");
     refused("openapi: 3.1.0\npaths: {'/a/{id}': {get: {}}}", "no parameter of this name");
     refused("openapi: 3.1.0\npaths: {a: {get: {}}}", "begins with `/`");
-    refused("openapi: 3.1.0\npaths: {/a: {get: {parameters: [{name: x, in: path, schema: {}}]}}}", "no `{x}` in the path");
-    refused("openapi: 3.1.0\npaths: {/a: {get: {parameters: [{name: x, in: query, style: matrix, schema: {}}]}}}", "the style `matrix`");
-    refused("openapi: 3.1.0\npaths: {'/a/{x}': {get: {parameters: [{name: x, in: path, schema: {}}]}}, '/a/{y}': {get: {parameters: [{name: y, in: path, schema: {}}]}}}", "differs from this one only");
+    refused(
+        "openapi: 3.1.0\npaths: {/a: {get: {parameters: [{name: x, in: path, schema: {}}]}}}",
+        "no `{x}` in the path",
+    );
+    refused(
+        "openapi: 3.1.0\npaths: {/a: {get: {parameters: [{name: x, in: query, style: matrix, schema: {}}]}}}",
+        "the style `matrix`",
+    );
+    refused(
+        "openapi: 3.1.0\npaths: {'/a/{x}': {get: {parameters: [{name: x, in: path, schema: {}}]}}, '/a/{y}': {get: {parameters: [{name: y, in: path, schema: {}}]}}}",
+        "differs from this one only",
+    );
 }

@@ -82,7 +82,12 @@ fn json_bodies_are_held_to_their_schemas() {
     refused(post, &[JSON], r#"{"item":"a","quantity":1,"admin":true}"#, "additionalProperties at /body");
     refused(post, &[JSON], r#"{"item":"a","quantity":1,"id":7}"#, "falseSchema at /body/id");
     refused(post, &[JSON], r#"{"item":"a","quantity":1,"mail":"x"}"#, "format at /body/mail");
-    refused(post, &[JSON], r#"{"item":"a","quantity":1,"lines":[{"parts":[{"x":1}]}]}"#, "additionalProperties at /body/lines/0/parts/0");
+    refused(
+        post,
+        &[JSON],
+        r#"{"item":"a","quantity":1,"lines":[{"parts":[{"x":1}]}]}"#,
+        "additionalProperties at /body/lines/0/parts/0",
+    );
     refused(post, &[JSON], r#"{"item":"a","quantity":1,"labels":{"<script>":1}}"#, "type at /body/labels/*");
     refused(post, &[JSON], r#"{"item":"a","item":"b","quantity":1}"#, "duplicate at /body");
     refused(post, &[JSON], r#"{"item":"a","quantity":1} x"#, "syntax at /body");
@@ -113,12 +118,32 @@ fn forms_and_parts_are_held_to_their_schemas() {
     let part = |head: &str, text: &str| format!("--XX\r\nContent-Disposition: form-data; {head}\r\n\r\n{text}\r\n");
     let png = |text: &str| part("name=\"picture\"; filename=\"a.png\"\r\nContent-Type: image/png", text);
     let end = "--XX--\r\n";
-    passes(post, &[PARTS], &format!("{}{}{}{}{end}", png("8 bytes!"), part("name=\"sizes\"", "1"), part("name=\"sizes\"", "2"), part("name=\"meta\"", "{\"a\":1}")));
+    passes(
+        post,
+        &[PARTS],
+        &format!(
+            "{}{}{}{}{end}",
+            png("8 bytes!"),
+            part("name=\"sizes\"", "1"),
+            part("name=\"sizes\"", "2"),
+            part("name=\"meta\"", "{\"a\":1}")
+        ),
+    );
     refused(post, &[PARTS], &format!("{}{end}", png("nine byte")), "maxLength at /body/picture");
     refused(post, &[PARTS], &format!("{}{end}", part("name=\"note\"", "x")), "required at /body");
     refused(post, &[PARTS], &format!("{}{}{end}", png("x"), part("name=\"sizes\"", "one")), "type at /body/sizes/0");
-    refused(post, &[PARTS], &format!("{}{}{end}", png("x"), part("name=\"virus\"", "x")), "additionalProperties at /body");
-    refused(post, &[PARTS], &format!("{}{end}", part("name=\"picture\"; filename=\"a\"\r\nContent-Type: text/html", "x")), "content at /body/picture");
+    refused(
+        post,
+        &[PARTS],
+        &format!("{}{}{end}", png("x"), part("name=\"virus\"", "x")),
+        "additionalProperties at /body",
+    );
+    refused(
+        post,
+        &[PARTS],
+        &format!("{}{end}", part("name=\"picture\"; filename=\"a\"\r\nContent-Type: text/html", "x")),
+        "content at /body/picture",
+    );
     refused(post, &[PARTS], "--XX\r\nbroken", "syntax at /body");
 }
 

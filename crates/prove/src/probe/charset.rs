@@ -10,7 +10,10 @@ use crate::wire::exchange::{End, Until};
 
 impl Probe for InputCharset {
     fn plan(&self, _: &Target) -> Sends {
-        Sends::requests(40, "requests with control characters and broken UTF-8 in each part, and with other scripts there")
+        Sends::requests(
+            40,
+            "requests with control characters and broken UTF-8 in each part, and with other scripts there",
+        )
     }
 
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
@@ -39,7 +42,8 @@ impl Probe for InputCharset {
                 }
                 tried.push(place.name());
             }
-            let nothing = || Cause::Unexpected(String::from("no part of a request takes other scripts, so nothing is seen"));
+            let nothing =
+                || Cause::Unexpected(String::from("no part of a request takes other scripts, so nothing is seen"));
             let twin = passed.ok_or_else(nothing)?;
             Ok(Kept::with(twin, format!("refused in {}, where other scripts pass", tried.join(", "))))
         })

@@ -36,7 +36,10 @@ impl Probe for InputSchema {
                 let canary = held.reading.undocumented(&site.invented_path()?);
                 held.refuses("the document", &canary, notes).await?;
             }
-            Ok(Kept::with(twin, format!("{refused} malformed requests are refused and reach nobody, well-formed ones pass")))
+            Ok(Kept::with(
+                twin,
+                format!("{refused} malformed requests are refused and reach nobody, well-formed ones pass"),
+            ))
         })
     }
 }
@@ -50,7 +53,10 @@ impl Probe for InputType {
         Box::pin(async move {
             let held = Held::read(site).await?;
             let (twin, refused) = held.try_each(&mut |operation| held.reading.wrong_types(operation), notes).await?;
-            Ok(Kept::with(twin, format!("{refused} values of wrong types are refused and reach nobody, right ones pass")))
+            Ok(Kept::with(
+                twin,
+                format!("{refused} values of wrong types are refused and reach nobody, right ones pass"),
+            ))
         })
     }
 }
@@ -64,7 +70,10 @@ impl Probe for InputFormat {
         Box::pin(async move {
             let held = Held::read(site).await?;
             let (twin, refused) = held.try_each(&mut |operation| held.reading.wrong_formats(operation), notes).await?;
-            Ok(Kept::with(twin, format!("{refused} texts of wrong formats are refused and reach nobody, right ones pass")))
+            Ok(Kept::with(
+                twin,
+                format!("{refused} texts of wrong formats are refused and reach nobody, right ones pass"),
+            ))
         })
     }
 }
@@ -72,7 +81,9 @@ impl Probe for InputFormat {
 fn sends(what: &str) -> Sends {
     Sends::requests(
         u32::try_from(2 * OPERATIONS_MAX + 2 * CANARIES_MAX).unwrap_or(u32::MAX),
-        format!("to operations that only read, and those marked `x-reeve-probe`: a well-formed request each, and {what}"),
+        format!(
+            "to operations that only read, and those marked `x-reeve-probe`: a well-formed request each, and {what}"
+        ),
     )
 }
 
@@ -139,7 +150,9 @@ impl<'s> Held<'s> {
             return Ok(None);
         }
         if self.journal.is_some() && !self.reached(&mark).await? {
-            return Err(Cause::Unexpected(format!("{name} is answered with {status}, and the journal does not know of it")));
+            return Err(Cause::Unexpected(format!(
+                "{name} is answered with {status}, and the journal does not know of it"
+            )));
         }
         Ok(Some(Twin::seen(notes, format!("{name}, well-formed: {status}"))))
     }
@@ -166,7 +179,8 @@ impl<'s> Held<'s> {
         let site = self.site.elsewhere()?;
         let bytes = request.bytes(&site.target().authority(), site.user_agent(), &mark);
         let met = site.send_raw(&bytes, Until::Answers(1)).await?;
-        let status = met.status().ok_or_else(|| Cause::Unreachable(format!("{}: {}", request.method, met.summary())))?;
+        let status =
+            met.status().ok_or_else(|| Cause::Unreachable(format!("{}: {}", request.method, met.summary())))?;
         Ok((status, mark, String::from_utf8_lossy(&met.bytes).into_owned()))
     }
 

@@ -62,7 +62,10 @@ pub(super) fn read_document(fields: &mut Fields<'_, '_>, folder: &Path) -> Optio
     let base = fields.optional::<Located<String>>("base");
     if let Some(base) = &base {
         if file.is_none() {
-            let fault = Diagnostic::error("settings::no-document", "`base` says where a document's operations are, and there is none");
+            let fault = Diagnostic::error(
+                "settings::no-document",
+                "`base` says where a document's operations are, and there is none",
+            );
             let help = "add `openapi = \"api.yaml\"`, or remove `base`";
             fields.faults().push(fault.at(base.span.clone(), "of no document").help(help));
         }

@@ -79,7 +79,8 @@ impl Reading {
     fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
         let mut value = value;
         for _ in 0..REFERENCES_MAX {
-            let Some(pointer) = value.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix('#')) else {
+            let Some(pointer) = value.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix('#'))
+            else {
                 break;
             };
             value = self.root.pointer(pointer).unwrap_or(&Value::Null);
@@ -231,7 +232,8 @@ impl Reading {
     fn altered(&self, operation: &Operation<'_>, what: &str, sort: impl Fn(&Value) -> bool, text: &str) -> Vec<Canary> {
         let mut canaries = Vec::new();
         for parameter in &operation.parameters {
-            let Some(schema) = parameter.get("schema").map(|schema| self.resolve(schema)).filter(|schema| sort(schema)) else {
+            let Some(schema) = parameter.get("schema").map(|schema| self.resolve(schema)).filter(|schema| sort(schema))
+            else {
                 continue;
             };
             let (mut request, name) = (operation.twin.clone(), parameter.get("name").and_then(Value::as_str));
@@ -278,7 +280,8 @@ impl Request {
         for (name, text) in &self.path {
             target = target.replace(&format!("{{{name}}}"), &encoded(text));
         }
-        let pairs: Vec<_> = self.query.iter().map(|(name, text)| format!("{}={}", encoded(name), encoded(text))).collect();
+        let pairs: Vec<_> =
+            self.query.iter().map(|(name, text)| format!("{}={}", encoded(name), encoded(text))).collect();
         if !pairs.is_empty() {
             target = format!("{target}?{}", pairs.join("&"));
         }
@@ -304,7 +307,8 @@ impl Request {
 fn form_of(value: &Value) -> String {
     let encoded = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
     let members = value.as_object().into_iter().flatten();
-    let pairs = members.map(|(name, value)| format!("{}={}", encoded(name), encoded(&text_of(value).unwrap_or_default())));
+    let pairs =
+        members.map(|(name, value)| format!("{}={}", encoded(name), encoded(&text_of(value).unwrap_or_default())));
     pairs.collect::<Vec<_>>().join("&")
 }
 

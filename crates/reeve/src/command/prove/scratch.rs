@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, Certificate, ContractSettings, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, Certificate, ContractSettings, Gateway, LocalAuthority, Settings, Sites, Tools, UpstreamScheme,
+    UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -107,7 +108,11 @@ impl Scratch {
         };
         let house = match inside {
             Inside::Nothing => None,
-            Inside::Kept | Inside::WithOldLogs | Inside::WithSshLog | Inside::WithDocument | Inside::WithOldCertificate => {
+            Inside::Kept
+            | Inside::WithOldLogs
+            | Inside::WithSshLog
+            | Inside::WithDocument
+            | Inside::WithOldCertificate => {
                 let (old_logs, log) = (inside == Inside::WithOldLogs, folder.path().join("auth.log"));
                 let ssh_log = (inside == Inside::WithSshLog).then_some(log.as_path());
                 let plan = HousePlan { twist, old_logs, ssh_log, policy: SCRATCH_POLICY };
