@@ -144,6 +144,7 @@ impl Pattern {
     }
 
     /// Takes the values of a segment, each at least one character long.
+    #[expect(clippy::ptr_arg, reason = "a value that was not decoded goes on borrowed from the path")]
     fn take<'n, 'p>(&'n self, segment: &Cow<'p, str>, values: &mut Vec<(&'n str, Cow<'p, str>)>) -> bool {
         if let ("", [(name, after)]) = (self.before.as_str(), self.parameters.as_slice())
             && after.is_empty()

@@ -127,7 +127,7 @@ impl<'d> Shaper<'d> {
                 shaped.extend(reference);
                 return Ok(());
             }
-            "properties" => self.properties(value, &here, shaped)?,
+            "properties" => self.properties(value, &here)?,
             "patternProperties" => self.named(value, &here, Stance::Closed)?,
             "dependentSchemas" => self.named(value, &here, Stance::Part)?,
             "items" | "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems" => {
@@ -137,7 +137,10 @@ impl<'d> Shaper<'d> {
             "allOf" => self.listed(value, &here, Stance::Part)?,
             "anyOf" | "oneOf" => self.listed(value, &here, Stance::Choice)?,
             "prefixItems" => self.listed(value, &here, Stance::Closed)?,
-            "required" if value.is_array() => return Ok(self.required(value, members, shaped)),
+            "required" if value.is_array() => {
+                self.required(value, members, shaped);
+                return Ok(());
+            }
             "exclusiveMinimum" | "exclusiveMaximum" if value.is_boolean() => {
                 let plain = if key == "exclusiveMinimum" { "minimum" } else { "maximum" };
                 if let (Value::Bool(true), Some(bound)) = (value, members.get(plain)) {
@@ -160,7 +163,7 @@ impl<'d> Shaper<'d> {
     }
 
     /// What only the server may set is no field of a request: taking it would let a client set it.
-    fn properties(&mut self, value: &Value, place: &str, _: &mut Map<String, Value>) -> Result<Value, ContractError> {
+    fn properties(&mut self, value: &Value, place: &str) -> Result<Value, ContractError> {
         let Value::Object(members) = value else {
             return Err(ContractError::at(place, "`properties` is written as a mapping from names to schemas"));
         };

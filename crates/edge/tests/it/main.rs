@@ -21,3 +21,4 @@ mod recording;
 mod responses;
 mod secured;
 mod sites;
+mod validation;
