@@ -16,7 +16,8 @@ fn validation(criterion: &mut Criterion) {
     headers.insert("content-type", HeaderValue::from_static("application/json"));
     let uri = Uri::from_static("/api/v1/orders");
     let lines: Vec<_> = (0..50).map(|number| format!("{{\"name\":\"line {number}\",\"parts\":[]}}")).collect();
-    let text = format!("{{\"item\":\"lamp\",\"quantity\":2,\"mail\":\"a@example.com\",\"lines\":[{}]}}", lines.join(","));
+    let text =
+        format!("{{\"item\":\"lamp\",\"quantity\":2,\"mail\":\"a@example.com\",\"lines\":[{}]}}", lines.join(","));
     let body = Bytes::from(text);
     let Routed::Taken(taken) = contract.head(asked, true, &Method::POST, &uri, &headers, true).unwrap() else { return };
     let query = Uri::from_static("/api/v1/orders?limit=10&since=2026-11-22&tag=a");

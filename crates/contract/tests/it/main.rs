@@ -1,5 +1,7 @@
 //! Requests held against documents, and documents that cannot be used.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must say so and end")]
+
 mod documents;
 mod requests;
 

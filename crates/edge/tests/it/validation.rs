@@ -80,7 +80,10 @@ fn what_is_malformed_never_reaches_the_application() {
     assert_eq!(application.heads(), Vec::<String>::new());
     let events = house.close();
     let told = |control: &str, cause: &str| {
-        assert!(events.iter().any(|event| event["control"] == control && event["cause"] == cause), "{cause}: {events:?}");
+        assert!(
+            events.iter().any(|event| event["control"] == control && event["cause"] == cause),
+            "{cause}: {events:?}"
+        );
     };
     told("input.type", "type at /query/limit");
     told("input.format", "format at /query/since");
