@@ -166,6 +166,18 @@ impl Contract {
         })
     }
 
+    /// Whether a path, spelled so, is under the base.
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        self.within(path).is_some()
+    }
+
+    /// Whether a path, spelled so, is one of the document's.
+    #[must_use]
+    pub fn knows(&self, path: &str) -> bool {
+        self.within(path).is_some_and(|path| matches!(self.routes.find(path), Ok(Some(_))))
+    }
+
     /// The methods that a path has, for `Allow`.
     #[must_use]
     pub fn methods(&self, path: &str) -> Vec<&Method> {

@@ -20,6 +20,7 @@ use reeve_policy::catalogue::Controls;
 
 use crate::body::{RequestBody, Rooms};
 use crate::refusal::{Refusal, Unfit};
+use crate::rules::plainly;
 use crate::settings::ContractSettings;
 
 /// Why a document cannot be used.
@@ -107,6 +108,15 @@ impl Scrutiny {
                 .head(self.asked, self.exhaustive, &parts.method, &parts.uri, &parts.headers, has_body)
                 .map_err(|finding| self.refusal(&finding, parts.uri.path()))?,
         };
+        if routed == Routed::Outside && self.is_disguised(parts.uri.path()) {
+            let finding = Finding {
+                place: String::from("/path"),
+                keyword: keyword::PERCENT.into(),
+                aspect: Aspect::Schema,
+                answer: Answer::Bad,
+            };
+            return Err(self.refusal(&finding, parts.uri.path()));
+        }
         let kind = content_type(&parts.headers);
         let readable = has_body && reeve_contract::is_readable(kind);
         let (taken, wanted) = match routed {
@@ -131,6 +141,15 @@ impl Scrutiny {
             parts.extensions.insert(Expected { scrutiny: Arc::clone(self), taken });
         }
         Ok(())
+    }
+
+    /// Whether a path is no operation's as it is spelled, and might be one as an application comes to read it: with its
+    /// dot segments and empty segments gone, or decoded.
+    fn is_disguised(&self, path: &str) -> bool {
+        let Some(contract) = self.contract.as_ref().filter(|_| self.asked.any()) else { return false };
+        let plain = plainly(path);
+        let covered = contract.covers(&plain) && !contract.covers(path);
+        covered || contract.knows(&plain) && !contract.knows(path)
     }
 
     fn body(&self, taken: Option<Taken>, kind: &str, bytes: &Bytes) -> Result<(), Finding> {
