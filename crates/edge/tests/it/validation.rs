@@ -71,7 +71,9 @@ fn what_is_malformed_never_reaches_the_application() {
     status(&house, &get("/api/orders?since=today"), 400);
     status(&house, &get("/api/orders?limit=%00"), 400);
     status(&house, &get("/api/customers"), 404);
-    for disguised in ["/x/../api/orders", "//api/orders", "/%61pi/orders", "/./api/admin", "/api;a=b/orders", "/x/%2e%2e/api/admin"] {
+    for disguised in
+        ["/x/../api/orders", "//api/orders", "/%61pi/orders", "/./api/admin", "/api;a=b/orders", "/x/%2e%2e/api/admin"]
+    {
         status(&house, &get(disguised), 400);
     }
     let answer = status(&house, &get("/api/orders").replace("GET", "PUT"), 405);
