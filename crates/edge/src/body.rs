@@ -105,17 +105,35 @@ impl RequestBody {
         Ok(self)
     }
 
-    /// Reads all of it, which must be little: the limit is the one that it was made with.
-    pub(crate) async fn gather(self, rooms: &Rooms) -> Result<Vec<u8>, Refusal> {
-        let mut body = self;
-        body.room = rooms.enter();
-        let mut bytes = Vec::new();
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await {
-            let frame =
-                frame.map_err(|error| body.breach.take().unwrap_or_else(|| Refusal::ClientGone(error.to_string())))?;
-            bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+    /// Reads to the end, for whoever must see a body whole before any of it goes on. No pieces if it is longer than
+    /// `bytes_max`, or if the worker has no room for it.
+    pub(crate) async fn gather(
+        mut self,
+        rooms: &Rooms,
+        bytes_max: usize,
+    ) -> Result<(Self, Option<Vec<Bytes>>), Refusal> {
+        self.room = rooms.enter();
+        let mut pieces = Vec::new();
+        loop {
+            match poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
+                Some(Ok(frame)) => {
+                    let data = frame.data_ref().cloned().unwrap_or_default();
+                    let fits = self.room.take(data.len());
+                    if !fits || self.room.taken > bytes_max {
+                        return Ok((self, None));
+                    }
+                    pieces.push(data);
+                    self.ahead.push_back(frame);
+                }
+                Some(Err(error)) => {
+                    return Err(self.breach.take().unwrap_or_else(|| Refusal::ClientGone(error.to_string())));
+                }
+                None => {
+                    self.incoming = None;
+                    return Ok((self, Some(pieces)));
+                }
+            }
         }
-        Ok(bytes)
     }
 
     fn break_off(&self, refusal: Refusal) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {

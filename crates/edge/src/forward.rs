@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::request::{Allowed, Client};
 use crate::response::{is_hop_by_hop, remove_fields};
 use crate::rules::Rules;
+use crate::scrutiny::{self, Expected};
 use crate::upstream::{Answer, Permit, Pool, Pools, Upstream, UpstreamError, balanced, upgraded};
 
 /// A request as the application will see it.
@@ -45,7 +46,10 @@ pub(crate) async fn forward(
 ) -> Result<Response<AnswerBody>, Refusal> {
     let (upstream, pool) = pools.upstream(number).ok_or_else(|| Refusal::Fault(String::from("no such upstream")))?;
     let Outbound { mut request, breach, unstated, upgrade } = outbound(allowed, client, rules)?;
-    if unstated {
+    if let Some(expected) = request.extensions_mut().remove::<Expected>() {
+        let whole = Box::pin(scrutiny::whole(request, expected, rooms)).await;
+        request = whole.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
+    } else if unstated {
         let ahead = Box::pin(read_ahead(request, rooms)).await;
         request = ahead.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
     }

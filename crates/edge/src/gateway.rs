@@ -25,6 +25,7 @@ use crate::maintenance::{Maintenance, Shutter};
 use crate::page::{Pages, PagesError};
 use crate::rate::{RateRules, Rates};
 use crate::rules::Rules;
+use crate::scrutiny::{Scrutiny, ScrutinyError};
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
 use crate::upstream::{DialerError, Outward, Upstreams};
@@ -69,6 +70,9 @@ pub enum StartError {
     /// The policy closes plain HTTP and the settings open it.
     #[error("the policy closes plain HTTP, and the settings listen for it on {0}")]
     PlainListener(SocketAddr),
+    /// The application's document cannot be used.
+    #[error(transparent)]
+    Document(#[from] ScrutinyError),
     /// A control cannot be turned into a header.
     #[error("the policy cannot be enforced: {0}")]
     Rules(#[from] http::Error),
@@ -101,6 +105,8 @@ pub(crate) struct Live {
     pub(crate) entrance: Entrance,
     pub(crate) callers: Callers,
     pub(crate) pages: Option<Pages>,
+    /// What each upstream is looked at for, in their order.
+    pub(crate) scrutiny: Vec<Arc<Scrutiny>>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -132,6 +138,7 @@ impl Live {
             entrance: Entrance::new(&settings.proxies),
             callers: Callers::new(&settings.bots, controls)?,
             pages: settings.pages.as_deref().map(Pages::load).transpose()?,
+            scrutiny: scrutiny(settings, controls)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
@@ -139,6 +146,11 @@ impl Live {
             redirect_port: settings.public_port.unwrap_or(https_port),
         })
     }
+}
+
+fn scrutiny(settings: &Settings, controls: &Controls) -> Result<Vec<Arc<Scrutiny>>, ScrutinyError> {
+    let upstreams = std::iter::once(&settings.upstream).chain(&settings.routing.upstreams);
+    upstreams.map(|upstream| Scrutiny::new(upstream.contract.as_ref(), controls)).collect()
 }
 
 fn refuse_plain_listener(settings: &Settings, controls: &Controls) -> Result<(), StartError> {
@@ -255,6 +267,7 @@ impl Gateway {
         Upstreams::new(settings, tls::versions(controls), None)?;
         Callers::new(&settings.bots, controls)?;
         settings.pages.as_deref().map(Pages::load).transpose()?;
+        scrutiny(settings, controls)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {

@@ -32,6 +32,7 @@ mod request;
 mod response;
 mod route;
 mod rules;
+mod scrutiny;
 mod serve;
 mod settings;
 mod taking;
@@ -60,8 +61,10 @@ pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
 pub use page::PagesError;
 pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
+pub use scrutiny::ScrutinyError;
 pub use settings::{
-    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, ForwardedHeader, HealthCheck, ProxySettings,
-    ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings, UpstreamScheme, UpstreamSettings,
+    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, ContractSettings, ForwardedHeader, HealthCheck,
+    ProxySettings, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings, UpstreamScheme,
+    UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};

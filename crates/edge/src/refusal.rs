@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use reeve_base::Timestamp;
 
 use crate::rate::{Counted, whole_seconds};
@@ -40,6 +40,8 @@ pub enum Refusal {
     Method,
     /// The path is one that is never served.
     HiddenPath,
+    /// What was sent is not what the application takes.
+    Unfit(Box<Unfit>),
     /// The address, the user or the key has used up its rate.
     Rate {
         /// Whose requests were counted.
@@ -96,6 +98,19 @@ pub enum Refusal {
     Fault(String),
 }
 
+/// What is wrong with what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// What the client is told.
+    pub(crate) status: StatusCode,
+    /// The control that refuses it.
+    pub(crate) control: &'static str,
+    /// A keyword and a place, and never the value.
+    pub(crate) cause: String,
+    /// The methods that the path has, with a 405.
+    pub(crate) allow: Option<HeaderValue>,
+}
+
 impl Refusal {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
@@ -121,12 +136,13 @@ impl Refusal {
             // An error stays the error that it was; what called itself a success was none.
             Self::Trace { status, .. } if status.is_client_error() => *status,
             Self::Trace { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unfit(unfit) => unfit.status,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// The control that refused, by its name in the catalogue; for faults, the part that failed.
-    pub(crate) const fn control(&self) -> &'static str {
+    pub(crate) fn control(&self) -> &'static str {
         match self {
             Self::Malformed(_) | Self::Version | Self::Expectation | Self::TransferCoding => "edge.smuggling",
             Self::TargetTooLong | Self::HeadTooLarge | Self::BodyTooLarge => "input.size",
@@ -138,6 +154,7 @@ impl Refusal {
             Self::Signature(_) => "bot.signature",
             Self::HiddenPath | Self::Trace { .. } | Self::Unreadable(_) => "error.no_debug",
             Self::BadReport(_) => "hdr.csp",
+            Self::Unfit(unfit) => unfit.control,
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow(_) | Self::UpstreamGarbled(_) | Self::NoServer { .. } => {
                 "upstream"
@@ -172,6 +189,7 @@ impl Refusal {
             | Self::Agent(_)
             | Self::Signature(_)
             | Self::BadReport(_)
+            | Self::Unfit(_)
             | Self::Rate { .. } => true,
             Self::ClientGone(_)
             | Self::UpstreamDown(_)
@@ -212,6 +230,7 @@ impl Refusal {
             | Self::Elsewhere
             | Self::Agent(_)
             | Self::Signature(_)
+            | Self::Unfit(_)
             | Self::Rate { .. }
             | Self::Unrecorded
             | Self::UpstreamDown(_)
@@ -262,6 +281,7 @@ impl fmt::Display for Refusal {
             Self::Trace { of, status } => write!(f, "upstream answered {status} with a stack trace of {of}"),
             Self::Unreadable(cause) => write!(f, "upstream answer cannot be looked into: {cause}"),
             Self::BadReport(cause) => write!(f, "report is not taken: {cause}"),
+            Self::Unfit(unfit) => f.write_str(&unfit.cause),
             Self::Banned => f.write_str("address is banned"),
             Self::Unrecorded => f.write_str("cannot be recorded"),
             Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),

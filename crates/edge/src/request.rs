@@ -8,13 +8,14 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Request, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use reeve_base::DecisionId;
 
 use crate::guard::Heads;
 use crate::head::{DISGUISED, Strictness, is_in_disguise};
 use crate::refusal::Refusal;
 use crate::rules::Rules;
+use crate::scrutiny::Scrutiny;
 use crate::taking::Taking;
 
 /// Who is at the other end of a connection, in every form that a request needs.
@@ -149,6 +150,13 @@ impl Admitted {
 }
 
 impl Allowed {
+    /// Holds it to what the application takes. Its body is judged when it is here, before any of it goes on.
+    pub(crate) fn inspect(mut self, scrutiny: &Arc<Scrutiny>) -> Result<Self, Refusal> {
+        let Parsed { parts, body, .. } = &mut self.request.request;
+        scrutiny.head(parts, !body.is_end_stream())?;
+        Ok(self)
+    }
+
     /// The request, for the one who forwards it: it cannot be judged or spent again.
     pub(crate) fn into_parts(self) -> (Parts, Incoming, Authority, DecisionId, Subject) {
         let Self { request: Admitted { request, subject }, decision } = self;

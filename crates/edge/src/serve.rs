@@ -541,7 +541,10 @@ fn judge(
         return Err(Refusal::Maintenance { until: closed.until, retry_after: closed.retry_after });
     }
     let upstream = live.upstreams.routes.find(admitted.request().authority(), admitted.request().path())?;
-    admitted.decide(&live.rules, DecisionId(record.id)).map(|allowed| Judged::Allowed(allowed, upstream))
+    let scrutiny =
+        live.scrutiny.get(upstream).ok_or_else(|| Refusal::Fault(String::from("an upstream without rules")))?;
+    let allowed = admitted.decide(&live.rules, DecisionId(record.id))?.inspect(scrutiny)?;
+    Ok(Judged::Allowed(allowed, upstream))
 }
 
 fn is_banned(worker: &Worker, client: &Client, order: Option<&str>) -> bool {
@@ -623,6 +626,11 @@ fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) ->
     }
     if let (Refusal::Method, Some(methods)) = (refusal, &live.rules.methods) {
         headers.insert(ALLOW, methods.allow.clone());
+    }
+    if let Refusal::Unfit(unfit) = refusal
+        && let Some(allow) = &unfit.allow
+    {
+        headers.insert(ALLOW, allow.clone());
     }
     if refusal.closes() && h1 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -85,6 +85,8 @@ pub struct UpstreamSettings {
     pub scheme: UpstreamScheme,
     /// Where its servers are: 1 to [`SERVERS_MAX`].
     pub servers: Vec<ServerAddress>,
+    /// What it says that it takes.
+    pub contract: Option<ContractSettings>,
     /// Certificate authorities for `https`, in PEM; without it those of the system count.
     pub authorities: Option<PathBuf>,
     /// The keys that its servers may have, with `https`; none for any that an authority vouches for.
@@ -176,6 +178,15 @@ pub const ROUTES_MAX: usize = 256;
 
 /// A server that keeps failing is tried again after this time at the latest, unless its rule says longer.
 pub const CIRCUIT_OPEN_MAX: Duration = Duration::from_secs(60);
+
+/// An OpenAPI document of the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractSettings {
+    /// The file, in YAML or JSON. Read at start and at every reload.
+    pub document: PathBuf,
+    /// The path under which its operations are; without it that of the document's first server.
+    pub base: Option<String>,
+}
 
 /// A certificate of the gateway's own, as a client, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod answers;
 mod ban;
 mod callers;
 mod edge;
+mod input;
 mod ledger;
 mod planned;
 mod prove;
@@ -22,6 +23,7 @@ pub use answers::*;
 pub use ban::*;
 pub use callers::*;
 pub use edge::*;
+pub use input::*;
 pub use ledger::*;
 pub use planned::{PLANNED, Planned, planned};
 pub use prove::*;
@@ -33,8 +35,9 @@ use spec::Spec;
 pub(crate) use value::english_list;
 pub use value::{
     AccessOutcome, AuthorisedScript, Cipher, ContactUri, CookieName, Framing, HeaderText, HttpsOrigin, Link, Mail,
-    Method, Network, OnFailure, OriginPolicy, PlainHttp, PlainText, PortRange, Replaced, RulesetDigest, SameSite,
-    ScriptSource, SecurityEvent, Signature, StorageCipher, Swap, SystemChange, TemporaryCipher, TlsVersion, UrlPath,
+    Method, Network, OnFailure, OriginPolicy, PlainHttp, PlainText, PortRange, Refused, Replaced, RulesetDigest,
+    SameSite, ScriptSource, SecurityEvent, Signature, StorageCipher, Swap, SystemChange, TemporaryCipher, TlsVersion,
+    UrlPath,
 };
 
 use reeve_base::ControlName;
@@ -132,6 +135,10 @@ controls! {
     rate_header: RateHeader,
     input_size: InputSize,
     input_methods: InputMethods,
+    input_schema: InputSchema,
+    input_type: InputType,
+    input_format: InputFormat,
+    input_charset: InputCharset,
     error_page: ErrorPage,
     error_no_debug: ErrorNoDebug,
     pay_scripts: PayScripts,

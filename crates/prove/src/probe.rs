@@ -9,6 +9,8 @@ mod ban;
 mod caches;
 mod callers;
 mod certificate;
+mod charset;
+mod contract;
 mod cookies;
 mod coverage;
 mod disclose;
@@ -126,6 +128,10 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::RateHeader(control) => Way::Probe(control),
         Control::InputSize(control) => Way::Probe(control),
         Control::InputMethods(control) => Way::Probe(control),
+        Control::InputSchema(control) => Way::Probe(control),
+        Control::InputType(control) => Way::Probe(control),
+        Control::InputFormat(control) => Way::Probe(control),
+        Control::InputCharset(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),
         Control::ErrorNoDebug(control) => Way::Probe(control),
         Control::PayScripts(control) => Way::Probe(control),

@@ -7,6 +7,7 @@
 mod pages;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use http::header::{CONTENT_TYPE, LOCATION, SERVER, SET_COOKIE};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -87,11 +88,13 @@ impl Drop for Application {
 struct Desk {
     manners: Manners,
     orders: RefCell<Vec<Order>>,
+    /// The marks of requests that arrived, the newest last.
+    marks: RefCell<VecDeque<String>>,
 }
 
 async fn serve(listener: std::net::TcpListener, manners: Manners) {
     let first = Order { item: String::from("Lantern"), quantity: 2 };
-    let desk = Rc::new(Desk { manners, orders: RefCell::new(vec![first]) });
+    let desk = Rc::new(Desk { manners, orders: RefCell::new(vec![first]), marks: RefCell::default() });
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     while let Ok((stream, _)) = listener.accept().await {
         let desk = Rc::clone(&desk);
@@ -111,6 +114,7 @@ type Answer = Response<Full<Bytes>>;
 impl Desk {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
+        self.note(&parts.headers);
         let mut answer = match (&parts.method, parts.uri.path()) {
             (&Method::GET | &Method::HEAD, path) => self.read(path),
             (&Method::POST, "/orders") => self.place(body, form_order).await,
@@ -149,6 +153,7 @@ impl Desk {
             "/debug" | "/debug/vars" => {
                 text(StatusCode::OK, "text/plain", "heap=4711 goroutines=12 db=postgres://desk:hunter2@db/orders")
             }
+            path if path.strip_prefix("/journal/").is_some_and(|mark| self.knows(mark)) => json(&true),
             "/.env" => text(StatusCode::OK, "text/plain", "DB_PASSWORD=hunter2\nSECRET_KEY=planted\n"),
             "/.git/HEAD" => text(StatusCode::OK, "text/plain", "ref: refs/heads/main\n"),
             "/server-status" => text(StatusCode::OK, "text/html", "<h1>Server Status</h1>"),
@@ -158,6 +163,20 @@ impl Desk {
                 "<!doctype html><title>No such page</title><h1>No such page</h1>",
             ),
         }
+    }
+
+    /// Writes into the journal which request this was, if it says so.
+    fn note(&self, headers: &HeaderMap) {
+        let Some(mark) = headers.get(MARK).and_then(|mark| mark.to_str().ok()) else { return };
+        let mut marks = self.marks.borrow_mut();
+        if marks.len() == MARKS_MAX {
+            marks.pop_front();
+        }
+        marks.push_back(mark.chars().take(MARK_CHARS_MAX).collect());
+    }
+
+    fn knows(&self, mark: &str) -> bool {
+        self.marks.borrow().iter().any(|known| known == mark)
     }
 
     async fn hoard(&self, body: Incoming) -> Answer {
@@ -222,6 +241,14 @@ fn text(status: StatusCode, kind: &'static str, body: &str) -> Answer {
 
 /// More than the demo's policy lets through, so that it is the gateway that refuses.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// By which a probe recognises its own requests in the journal.
+const MARK: &str = "x-reeve-mark";
+const MARKS_MAX: usize = 500;
+const MARK_CHARS_MAX: usize = 64;
+
+/// What it takes, as it says itself: an OpenAPI document.
+pub(crate) const DOCUMENT: &str = include_str!("application/openapi.yaml");
 
 /// The desk forgets older ones.
 const ORDERS_MAX: usize = 100;

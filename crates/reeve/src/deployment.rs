@@ -71,6 +71,9 @@ impl Deployment {
                 for fault in faults.into_iter().flatten() {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
+                if let Some(fault) = deployment.undescribed() {
+                    deployment.warnings.push(deployment.loaded.refuse(fault));
+                }
                 Ok(deployment)
             }
             None => Err(found.into()),
@@ -195,6 +198,21 @@ impl Deployment {
         let message = format!("the policy promises `cache.cipher`, and swap is on: {}", areas.join(", "));
         let help = "switch it off with `swapoff -a`, or encrypt it; `reeve prove` says which it is";
         (!areas.is_empty()).then(|| Diagnostic::warning("settings::swap", message).help(help))
+    }
+
+    /// A promise about what requests are like, and nothing that says what they are to be like.
+    fn undescribed(&self) -> Option<Diagnostic> {
+        let controls = Controls::of(&self.policy);
+        let promised = [
+            ("input.schema", controls.input_schema.is_some()),
+            ("input.type", controls.input_type.is_some()),
+            ("input.format", controls.input_format.is_some()),
+        ];
+        let (name, _) = promised.into_iter().find(|(_, promised)| *promised)?;
+        let message = format!("the policy promises `{name}`, and there is no OpenAPI document to hold requests to");
+        let help = "add `openapi = \"api.yaml\"` to `[upstream]`; without one only sizes and depths by kind of body are bounded";
+        let fault = Diagnostic::warning("settings::undescribed", message).help(help);
+        self.loaded.settings.upstreams().all(|upstream| upstream.document.is_none()).then_some(fault)
     }
 
     /// Starts what copies bans into the kernel, where the settings ask for it.
@@ -345,6 +363,11 @@ impl Deployment {
                 "settings::pages",
                 settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
                 "the folder holds `404.html`, `4xx.html`, `5xx.html`, `default.html`, any of them; see docs/guide/answers.md",
+            ),
+            StartError::Document(cause) => (
+                "settings::openapi",
+                upstreams::document_span(settings, cause),
+                "the place is a JSON pointer into the document; nothing is served by a document that is half understood",
             ),
             _ => return None,
         };

@@ -99,6 +99,15 @@ pub(crate) struct Listen {
     pub(crate) proxies: Proxies,
 }
 
+/// An OpenAPI document of the application.
+#[derive(Debug, Clone)]
+pub(crate) struct DocumentFile {
+    /// The file.
+    pub(crate) file: Located<PathBuf>,
+    /// The path under which its operations are, where that differs from its first server's.
+    pub(crate) base: Option<String>,
+}
+
 /// The gateway's own certificate as a client, in PEM.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientFiles {

@@ -74,6 +74,7 @@ const HOUSE: &[(&str, Place)] = &[
     ("edge", Place::Floor(5)),
     ("identity", Place::Floor(4)),
     ("waf", Place::Floor(4)),
+    ("contract", Place::Floor(4)),
     ("data", Place::Floor(4)),
     ("backup", Place::Floor(4)),
     ("watch", Place::Floor(4)),

@@ -63,7 +63,8 @@ pub(crate) async fn take(
         return Err(Refusal::BadReport("not of a type that reports have"));
     }
     let body = RequestBody::new(incoming, REPORT_BYTES_MAX, live.rules.guard.pace, Breach::default());
-    let body = body.gather(&worker.rooms).await?;
+    let (_, pieces) = body.gather(&worker.rooms, usize::MAX).await?;
+    let body = pieces.ok_or(Refusal::BodyTooLarge)?.concat();
     let reports = read(&body).ok_or(Refusal::BadReport("not a report"))?;
     for report in reports {
         record(worker, live, client, &report);

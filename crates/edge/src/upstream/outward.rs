@@ -8,6 +8,7 @@ use super::connect::ConnectError;
 use super::group::{Server, Upstream};
 use crate::gateway::Shared;
 use crate::rate::Session;
+use crate::scrutiny::Scrutiny;
 use crate::settings::{ServerAddress, UpstreamScheme, UpstreamSettings};
 
 /// How a gateway that runs reaches its application.
@@ -37,6 +38,10 @@ pub struct Outlook {
     pub state: ServerState,
     /// Requests under way at it; not counted, and 0, where there is nothing to choose between.
     pub open: u32,
+    /// The OpenAPI document that requests are held to.
+    pub document: Option<std::path::PathBuf>,
+    /// The path under which its operations are.
+    pub base: Option<String>,
 }
 
 /// Why a trial did not end in a handshake.
@@ -70,7 +75,7 @@ impl Outward {
     pub fn outlook(&self) -> Vec<Outlook> {
         let Some(shared) = self.shared.upgrade() else { return Vec::new() };
         let live = shared.live.load_full();
-        let of = |upstream: &Upstream| {
+        let of = |(upstream, scrutiny): (&Upstream, &Arc<Scrutiny>)| {
             let UpstreamSettings { name, scheme, servers, pins, client, .. } = &upstream.settings;
             let pins: Vec<_> = pins.iter().map(ToString::to_string).collect();
             let one = |(address, server): (&ServerAddress, &Server)| Outlook {
@@ -82,10 +87,12 @@ impl Outward {
                 shows_certificate: client.is_some(),
                 state: server.condition.state(),
                 open: server.condition.open(),
+                document: scrutiny.document().map(|(path, _)| path.to_owned()),
+                base: scrutiny.document().map(|(_, base)| base.to_owned()),
             };
             servers.iter().zip(&upstream.servers).map(one).collect::<Vec<_>>()
         };
-        live.upstreams.all.iter().flat_map(of).collect()
+        live.upstreams.all.iter().zip(&live.scrutiny).flat_map(of).collect()
     }
 
     /// What the application knows a user by; none if the gateway has stopped.

@@ -59,6 +59,7 @@ pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
         answer: Duration::from_secs(1),
         idle: Duration::from_secs(30),
         idle_connections_max: 8,
+        contract: None,
         retries: 2,
         health: None,
         circuit: None,

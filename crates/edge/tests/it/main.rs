@@ -29,3 +29,4 @@ mod secured;
 mod sites;
 mod smuggling;
 mod upstreams;
+mod validation;

@@ -242,6 +242,18 @@ impl Cipher {
 }
 
 choice! {
+    /// Characters that no request may hold.
+    Refused {
+        /// Unicode category Cc, but tab and, in bodies, line breaks.
+        Controls = "control characters", "control characters";
+        /// U+0000.
+        Nul = "NUL", "NUL";
+        /// Bytes that are no UTF-8, and characters written in a longer way than there is (RFC 3629 section 3).
+        Overlong = "overlong UTF-8", "overlong UTF-8";
+    }
+}
+
+choice! {
     /// What a plaintext port does.
     PlainHttp {
         /// It answers only with a redirect to HTTPS.

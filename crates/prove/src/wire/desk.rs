@@ -125,6 +125,10 @@ pub(crate) struct UpstreamStatus {
     pub(crate) tls: bool,
     /// `sha256/` and base64, each.
     pub(crate) pins: Vec<String>,
+    /// The OpenAPI document that requests are held to.
+    pub(crate) document: Option<std::path::PathBuf>,
+    /// The path under which its operations are.
+    pub(crate) base: Option<String>,
 }
 
 /// What the deployment says of its ledger.

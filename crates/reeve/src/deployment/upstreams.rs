@@ -2,8 +2,8 @@
 
 use reeve_base::Span;
 use reeve_edge::{
-    CircuitRule, ClientCertificate, DialerError, HealthCheck, RouteSettings, Routing, ServerAddress, UpstreamScheme,
-    UpstreamSettings,
+    CircuitRule, ClientCertificate, ContractSettings, DialerError, HealthCheck, RouteSettings, Routing, ScrutinyError,
+    ServerAddress, UpstreamScheme, UpstreamSettings,
 };
 
 use crate::settings::{Circuit, Health, Protocol, Settings, Upstream, UpstreamUrl};
@@ -19,6 +19,10 @@ pub(super) fn edge(upstream: &Upstream) -> UpstreamSettings {
             Protocol::Https => UpstreamScheme::Https,
         },
         servers: upstream.urls().map(|url| server(&url.value)).collect(),
+        contract: upstream
+            .document
+            .as_ref()
+            .map(|document| ContractSettings { document: document.file.value.clone(), base: document.base.clone() }),
         authorities: upstream.ca.as_ref().map(|ca| ca.value.clone()),
         pins: upstream.pins.iter().map(|pin| pin.value).collect(),
         client: upstream
@@ -63,6 +67,13 @@ fn circuit(circuit: &Circuit) -> CircuitRule {
         open: circuit.open.duration(),
         errors_percent: circuit.errors,
     }
+}
+
+/// The place in the settings that names a document.
+pub(super) fn document_span(settings: &Settings, cause: &ScrutinyError) -> Span {
+    let (ScrutinyError::Read { path, .. } | ScrutinyError::Contract { path, .. }) = cause else { return 0..0 };
+    let mut documents = settings.upstreams().filter_map(|upstream| upstream.document.as_ref());
+    documents.find(|document| document.file.value == *path).map_or(0..0, |document| document.file.span.clone())
 }
 
 /// The place in the settings that an error comes from.

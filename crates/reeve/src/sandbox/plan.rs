@@ -87,6 +87,9 @@ impl Plan {
                 plan.read_again(&client.certificate.value, "certificate for the upstream");
                 plan.read_again(&client.key.value, "private key for the upstream");
             }
+            if let Some(document) = &upstream.document {
+                plan.read_again(&document.file.value, "OpenAPI document");
+            }
         }
         if let Access::File(log) = &settings.access {
             plan.append(&log.value);

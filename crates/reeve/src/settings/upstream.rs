@@ -10,7 +10,7 @@ use reeve_base::{Diagnostic, Period};
 use reeve_edge::{KeyPin, SERVERS_MAX};
 
 use super::read::{bounded, bounded_if, is_path, resolved};
-use super::{ClientFiles, HostName, Located, UpstreamUrl};
+use super::{ClientFiles, DocumentFile, HostName, Located, UpstreamUrl};
 
 pub(crate) use routes::Route;
 pub(super) use routes::read as read_routes;
@@ -30,6 +30,8 @@ pub(crate) struct Upstream {
     pub(crate) pins: Vec<Located<KeyPin>>,
     /// What it is shown if it asks who we are. Only with `https`.
     pub(crate) client: Option<ClientFiles>,
+    /// What it says that it takes.
+    pub(crate) document: Option<DocumentFile>,
     /// How long a connection may take to be made.
     pub(crate) connect: Period,
     /// How long the application may take to begin an answer.
@@ -160,13 +162,29 @@ fn read_one(fields: &mut Fields<'_, '_>, name: Located<String>, table: &Table, f
     let retries = bounded(fields, "retries", &(0..=10), 2);
     let pins = keys::read_pins(fields);
     let client = keys::read_client(fields, table, folder);
+    let document = keys::read_document(fields, folder);
     let health = fields.table("health").and_then(|table| read_health(table, fields.faults()));
     let circuit = fields.table("circuit").map(|table| read_circuit(table, fields.faults()));
     let mut urls = urls.into_iter();
     let (url, others) = (urls.next()?, urls.collect::<Vec<_>>());
     // Alone, it is asked whatever it did last: to leave it alone would help nobody.
     let circuit = circuit.or_else(|| (!others.is_empty()).then_some(Circuit::USUAL));
-    Some(Upstream { name, url, others, ca, pins, client, connect, answer, idle, connections, retries, health, circuit })
+    Some(Upstream {
+        name,
+        url,
+        others,
+        ca,
+        pins,
+        client,
+        document,
+        connect,
+        answer,
+        idle,
+        connections,
+        retries,
+        health,
+        circuit,
+    })
 }
 
 /// `url`, or `urls`. Without either there is nothing more to say of this upstream.

@@ -145,6 +145,10 @@ fn off(control: &Control) -> Off {
         | Control::RateHeader(_)
         | Control::InputSize(_)
         | Control::InputMethods(_)
+        | Control::InputSchema(_)
+        | Control::InputType(_)
+        | Control::InputFormat(_)
+        | Control::InputCharset(_)
         | Control::ErrorPage(_)
         | Control::ErrorNoDebug(_)
         | Control::BanHttp(_)
@@ -264,6 +268,7 @@ fn inside(control: &Control) -> Inside {
         | Control::HostFirewall(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,
+        Control::InputSchema(_) | Control::InputType(_) | Control::InputFormat(_) => Inside::WithDocument,
         _ => Inside::Nothing,
     }
 }

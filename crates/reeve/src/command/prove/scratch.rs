@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
-    AccessLog, Bans, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, ServerAddress, Session,
-    Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    AccessLog, Bans, BotSettings, Certificate, ContractSettings, Gateway, LocalAuthority, ProxySettings, Routing,
+    ServerAddress, Session, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
 
-use crate::application::{Application, Manners};
+use crate::application::{self, Application, Manners};
 
 use super::house::{House, HousePlan, Travel};
 use super::secure_back::{Pins, SecureBack};
@@ -75,7 +75,9 @@ pub(crate) enum Inside {
     WithOldLogs,
     /// The same as kept, beside an SSH server whose log is watched.
     WithSshLog,
-    /// The same, running for so long that three quarters of its certificate's life have passed.
+    /// The same as kept, and requests are held to the application's OpenAPI document.
+    WithDocument,
+    /// The same as kept, running for so long that three quarters of its certificate's life have passed.
     WithOldCertificate,
 }
 
@@ -111,7 +113,11 @@ impl Scratch {
         };
         let house = match inside {
             Inside::Nothing => None,
-            Inside::Kept | Inside::WithOldLogs | Inside::WithSshLog | Inside::WithOldCertificate => {
+            Inside::Kept
+            | Inside::WithOldLogs
+            | Inside::WithSshLog
+            | Inside::WithDocument
+            | Inside::WithOldCertificate => {
                 let (old_logs, log) = (inside == Inside::WithOldLogs, folder.path().join("auth.log"));
                 let ssh_log = (inside == Inside::WithSshLog).then_some(log.as_path());
                 let plan = HousePlan { twist, old_logs, ssh_log, policy: SCRATCH_POLICY };
@@ -119,10 +125,11 @@ impl Scratch {
             }
         };
         let secure = controls.tls_pin.is_some().then(|| SecureBack::start(application.address)).transpose()?;
-        let upstream = match &secure {
+        let mut upstream = match &secure {
             Some(secure) => secure.upstream(if twist.unpinned { Pins::None } else { Pins::OwnAndSpare }),
             None => sample_upstream(application.address),
         };
+        upstream.contract = (inside == Inside::WithDocument).then(|| document(folder.path())).transpose()?;
         let mut controls = controls.clone();
         if twist.unpinned {
             controls.tls_pin = None;
@@ -203,6 +210,13 @@ impl Scratch {
     }
 }
 
+/// The application's own document, in a file.
+fn document(folder: &Path) -> anyhow::Result<ContractSettings> {
+    let document = folder.join("openapi.yaml");
+    std::fs::write(&document, application::DOCUMENT)?;
+    Ok(ContractSettings { document, base: None })
+}
+
 /// Gives whoever cares for certificates the time to notice that one is due; where nobody does, the same time passes.
 async fn house_renews(gateway: &Gateway, awaited: bool) {
     let certificates = gateway.certificates();
@@ -253,6 +267,7 @@ pub(crate) fn sample_upstream(address: SocketAddr) -> UpstreamSettings {
         answer: Duration::from_secs(10),
         idle: Duration::from_secs(30),
         idle_connections_max: 64,
+        contract: None,
         retries: 0,
         health: None,
         circuit: None,

@@ -1,4 +1,4 @@
-//! By what the gateway knows the application, and the application the gateway: pins and a client certificate.
+//! By what the gateway knows the application, and the application the gateway: pins, a client certificate, a document.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use reeve_base::document::{Fields, FromValue, Mismatch, Table, Value};
 use reeve_edge::{KeyPin, KeyPinError};
 
 use crate::settings::read::resolved;
-use crate::settings::{ClientFiles, Located};
+use crate::settings::{ClientFiles, DocumentFile, Located};
 
 /// A pin as it is written.
 struct Written(KeyPin);
@@ -58,4 +58,25 @@ pub(in crate::settings) fn read_client(
         (Some(_), Some(_)) | (None, None) => {}
     }
     Some(ClientFiles { certificate: resolved(folder, certificate?), key: resolved(folder, key?) })
+}
+
+/// Reads `openapi` and `base`, of which the second needs the first.
+pub(super) fn read_document(fields: &mut Fields<'_, '_>, folder: &Path) -> Option<DocumentFile> {
+    let file = fields.optional::<Located<PathBuf>>("openapi");
+    let base = fields.optional::<Located<String>>("base");
+    if let Some(base) = &base {
+        if file.is_none() {
+            let fault = Diagnostic::error(
+                "settings::no-document",
+                "`base` says where a document's operations are, and there is none",
+            );
+            let help = "add `openapi = \"api.yaml\"`, or remove `base`";
+            fields.faults().push(fault.at(base.span.clone(), "of no document").help(help));
+        }
+        if !base.value.is_empty() && !base.value.starts_with('/') {
+            let fault = Diagnostic::error("document::wrong-value", "`base` is no absolute path of a URL");
+            fields.faults().push(fault.at(base.span.clone(), "this value").help("write a path such as \"/api/v1\""));
+        }
+    }
+    Some(DocumentFile { file: resolved(folder, file?), base: base.map(|base| base.value) })
 }
