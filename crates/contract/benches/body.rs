@@ -15,7 +15,7 @@ fn validation(criterion: &mut Criterion) {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
     let uri = Uri::from_static("/api/v1/orders");
-    let lines: Vec<_> = (0..50).map(|number| format!("{{\"name\":\"line {number}\",\"parts\":[]}}")).collect();
+    let lines: Vec<_> = (0..66).map(|number| format!("{{\"name\":\"line {number}\",\"parts\":[]}}")).collect();
     let text =
         format!("{{\"item\":\"lamp\",\"quantity\":2,\"mail\":\"a@example.com\",\"lines\":[{}]}}", lines.join(","));
     let body = Bytes::from(text);
