@@ -43,7 +43,7 @@ pub use certificate::{
     AcmeCertificate, Certificate, CertificateError, Certificates, Identity, IdentityError, LocalAuthority, Shown,
     Sites, UnknownName,
 };
-pub use gateway::{Gateway, Reload, StartError, Tools};
+pub use gateway::{Gateway, Inherited, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use refusal::Refusal;
 pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};

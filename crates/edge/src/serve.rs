@@ -102,10 +102,10 @@ async fn serve_h1<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         builder.max_headers(live.rules.guard.head.fields_max);
     }
     let leave = Rc::clone(&client.leave);
-    let (phase, service) = (worker.phase.clone(), service(worker, client));
-    let connection = builder.serve_connection(guard, service).with_upgrades();
+    let left = left(worker.phase.clone(), worker.silence);
+    let connection = builder.serve_connection(guard, service(worker, client)).with_upgrades();
     let mut connection = pin!(connection);
-    until_drained(phase, &leave, |cx, draining| {
+    until_drained(left, &leave, |cx, draining| {
         if draining {
             connection.as_mut().graceful_shutdown();
         }
@@ -135,9 +135,10 @@ async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
     let leave = Rc::clone(&client.leave);
-    let (phase, service) = (worker.phase.clone(), service(worker, client));
-    let mut connection = pin!(builder.serve_connection(guard, service));
-    until_drained(phase, &leave, |cx, draining| {
+    // Over HTTP/2 the client is told what will still be answered, so there is nothing to wait for.
+    let left = left(worker.phase.clone(), Duration::ZERO);
+    let mut connection = pin!(builder.serve_connection(guard, service(worker, client)));
+    until_drained(left, &leave, |cx, draining| {
         if draining {
             connection.as_mut().graceful_shutdown();
         }
@@ -146,13 +147,23 @@ async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     .await;
 }
 
+/// Waits until connections are to be closed. When another process takes over, those of HTTP/1 end by themselves with
+/// their next answer, and only those that are silent for so long are closed: a request may be on its way to any other.
+async fn left(mut phase: tokio::sync::watch::Receiver<Phase>, silence: Duration) {
+    let leaving = phase.wait_for(|phase| *phase != Phase::Serving).await.is_ok_and(|phase| *phase == Phase::Leaving);
+    if leaving && !silence.is_zero() {
+        // Over after the time, or when it is to stop at once.
+        let _ = tokio::time::timeout(silence, phase.wait_for(|phase| *phase == Phase::Draining)).await;
+    }
+}
+
 /// Polls a connection to its end, and tells it once when the gateway drains or its client is to leave.
 async fn until_drained(
-    mut phase: tokio::sync::watch::Receiver<Phase>,
+    left: impl Future<Output = ()>,
     leave: &Notify,
     mut poll: impl FnMut(&mut std::task::Context<'_>, bool) -> Poll<()>,
 ) {
-    let mut drain = pin!(phase.wait_for(|phase| *phase == Phase::Draining));
+    let mut drain = pin!(left);
     let mut leave = pin!(leave.notified());
     let mut told = false;
     poll_fn(|cx| {
@@ -190,6 +201,8 @@ struct Record {
     id: EventId,
     method: Method,
     target: Option<PathAndQuery>,
+    /// Whether the connection has one request after the other.
+    h1: bool,
 }
 
 async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Response<AnswerBody> {
@@ -199,9 +212,9 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incom
     let finding = client.heads.take();
     let open = client.heads.open();
     let live = worker.shared.live.load_full();
-    let record =
-        Record { started, time, id, method: request.method().clone(), target: request.uri().path_and_query().cloned() };
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
+    let target = request.uri().path_and_query().cloned();
+    let record = Record { started, time, id, method: request.method().clone(), target, h1 };
 
     let outcome = match finding {
         Some(Err((refusal, line))) => {
@@ -361,6 +374,9 @@ fn finish(
     open: crate::guard::OpenRequest,
 ) -> Response<AnswerBody> {
     live.rules.answers.dress(response.headers_mut(), client.transport);
+    if worker.leaving.get() && record.h1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response.body_mut().keep_open(open);
     worker.shared.tools.bans.notice(
         client.address,

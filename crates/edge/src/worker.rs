@@ -1,6 +1,6 @@
 //! A worker: one thread with a runtime of its own that accepts connections and serves them to their end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +35,8 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Serving,
+    /// Nothing new is accepted, because another process does; each connection ends with its next answer.
+    Leaving,
     /// Nothing new is accepted; what is open may end.
     Draining,
 }
@@ -59,6 +61,10 @@ pub(crate) struct Worker {
     pub(crate) log: LocalLog,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rooms: Rooms,
+    /// Whether another process has taken over: read for each answer, so apart from `phase`, which has a lock.
+    pub(crate) leaving: Cell<bool>,
+    /// How long a connection may be silent then until it is closed.
+    pub(crate) silence: Duration,
     /// The pool, with the settings it was made for: a reload that changes them makes a new one.
     pool: RefCell<Option<(Arc<UpstreamSettings>, Rc<Pool>)>>,
 }
@@ -107,6 +113,8 @@ pub(crate) fn run(
             log: shared.tools.log.local(),
             shared,
             phase,
+            leaving: Cell::new(false),
+            silence: drain / 2,
             pool: RefCell::default(),
             rooms: Rooms::default(),
         });
@@ -141,7 +149,10 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks) -> Jo
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = phase.wait_for(|phase| *phase == Phase::Draining) => return connections,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => {
+                worker.leaving.set(true);
+                return connections;
+            }
             accepted = listener.accept() => accepted,
             // Reaps those that ended, so that the set does not grow with every connection there ever was.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,

@@ -16,7 +16,9 @@ pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod store;
+pub(crate) mod successor;
 pub(crate) mod up;
+pub(crate) mod upgrade;
 pub(crate) mod watch;
 pub(crate) mod witness;
 
@@ -33,6 +35,8 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Explain(args) => explain::run(args, screen),
         Command::Up(args) => up::run(args, screen),
         Command::Reload(args) => reload::run(args, screen),
+        Command::Upgrade(args) => upgrade::run(args, screen),
+        Command::Successor(args) => successor::run(args),
         Command::Ban(args) => ban::run(args, screen),
         Command::Firewall(_) => firewall::run(),
         Command::Watch(args) => watch::run(args, screen),

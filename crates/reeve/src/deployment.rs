@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use ipnet::IpNet;
-use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
+use reeve_base::{Clock, Diagnostic, Recorder, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, Certificate, CertificateError, ChallengeKind, ClientCertificate,
-    DialerError, DnsHook, Gateway, LocalAuthority, Sites, StartError, Tools, UnknownName, UpstreamScheme,
+    DialerError, DnsHook, Gateway, Inherited, LocalAuthority, Sites, StartError, Tools, UnknownName, UpstreamScheme,
     UpstreamSettings,
 };
 use reeve_policy::Policy;
@@ -25,9 +25,12 @@ use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
+use crate::sandbox;
+use crate::upgrade::helper::Helper as UpgradeHelper;
+use crate::upgrade::relay::Relay;
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Protocol, Settings, Tls, Unknown};
 
-pub(crate) use control::{BanQuestion, ControlError, Hold, Reply, Request, Socket, ask, path as control_path};
+pub(crate) use control::{BanQuestion, ControlError, Conversation, Hold, Reply, Request, Socket, ask, path as control_path};
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
@@ -90,6 +93,14 @@ impl Deployment {
         Ok(helper.map(|helper| Arc::new(helper) as Arc<dyn DnsHook>))
     }
 
+    /// Starts the helper that can start another binary. Before the process is shut in.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn upgrade_helper(&self, config: &Path, plan: &sandbox::Plan) -> anyhow::Result<UpgradeHelper> {
+        UpgradeHelper::start(config, &plan.changeable())
+    }
+
     /// Starts the gateway. The handle ends when the log is written to its end, after the gateway has stopped.
     ///
     /// # Errors
@@ -98,18 +109,20 @@ impl Deployment {
         &self,
         clock: &Arc<SystemClock>,
         keeping: &Keeping,
+        relay: &Arc<Relay>,
         settings: reeve_edge::Settings,
+        inherited: Vec<Inherited>,
     ) -> anyhow::Result<(Gateway, Option<JoinHandle<()>>)> {
         if let Some(fault) = self.plain_log().or_else(|| self.two_rules()) {
             return Err(self.loaded.refuse(fault).into());
         }
         let (log, writer) = open_log(&self.loaded)?;
-        let log = log.recorded_by(keeping.recorder());
+        let log = log.recorded_by(Arc::clone(relay) as Arc<dyn Recorder>);
         let sealer = Some(Arc::clone(&keeping.vault) as Arc<dyn Sealer>);
         let (clock, bans) = (Arc::clone(clock) as Arc<dyn Clock>, Arc::clone(&keeping.bans));
         let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, bans, sealer };
         let gateway =
-            Gateway::start(settings, &Controls::of(&self.policy), tools).map_err(|error| self.explain(error))?;
+            Gateway::start_on(settings, &Controls::of(&self.policy), tools, inherited).map_err(|error| self.explain(error))?;
         keeping.attend(&gateway);
         Ok((gateway, writer))
     }

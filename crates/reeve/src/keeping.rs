@@ -6,6 +6,7 @@
 mod bans;
 mod certificates;
 mod desk;
+mod handover;
 mod open;
 mod purge;
 mod recorder;
@@ -33,6 +34,7 @@ use crate::firewall::{Firewall, Helper};
 use crate::sandbox;
 use crate::settings::{Counters, Database, LedgerSettings, Located, Place, Seal, Settings, StoreSettings, Tls};
 
+pub(crate) use handover::Rest;
 pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, store_settings};
 pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
@@ -144,7 +146,7 @@ pub(crate) struct Keeping {
     /// Held only for a moment.
     watches: Mutex<Option<watches::Watches>>,
     /// The kernel's copy of the bans, where there is one.
-    firewall: OnceLock<Firewall>,
+    firewall: OnceLock<Arc<Firewall>>,
     ban_post: tokio::sync::Mutex<bans::BanPost>,
     clock: Arc<dyn Clock>,
     ids: EventIds,
@@ -263,7 +265,7 @@ impl Keeping {
     pub(crate) fn guard_host(&self, helper: Helper) -> std::io::Result<()> {
         let firewall = Firewall::start(helper, Arc::clone(&self.bans), Arc::clone(&self.clock))?;
         // There is one for each process, and this is called once.
-        let _ = self.firewall.set(firewall);
+        let _ = self.firewall.set(Arc::new(firewall));
         Ok(())
     }
 

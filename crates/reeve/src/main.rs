@@ -24,6 +24,7 @@ mod sandbox;
 mod screen;
 mod settings;
 mod terminal;
+mod upgrade;
 mod witnessing;
 
 use clap::Parser;

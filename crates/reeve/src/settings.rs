@@ -124,6 +124,8 @@ pub(crate) struct Server {
     pub(crate) workers: u16,
     /// How long requests may take to end after a stop is asked for.
     pub(crate) drain: Period,
+    /// How long each of the two steps of an upgrade may take: until the new process is prepared, and until it serves.
+    pub(crate) upgrade: Period,
     /// The most client connections at any time, over all listeners.
     pub(crate) connections: u32,
     /// How the process is shut in once everything is open.

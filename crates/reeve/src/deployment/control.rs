@@ -23,6 +23,11 @@ use tokio::net::UnixListener;
 pub(crate) enum Request {
     /// Read settings and policy again.
     Reload,
+    /// Let another binary take over.
+    Upgrade {
+        /// Which, by its absolute path; the one that was started if nothing is said.
+        program: Option<PathBuf>,
+    },
     /// What runs, and how its ledger, keys and store are.
     Status,
     /// The newest entries of the ledger with an event whose member `key` is `value`, each with its proof.

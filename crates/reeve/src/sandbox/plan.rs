@@ -180,6 +180,12 @@ impl Plan {
         self.listen.insert(port);
     }
 
+    /// Whatever may be written below these is not to be trusted more than this process.
+    pub(crate) fn changeable(&self) -> Vec<PathBuf> {
+        let may_write = |grant: &Grant| matches!(grant, Grant::Change | Grant::Append);
+        self.open.iter().filter(|(grant, _)| may_write(grant)).map(|(_, path)| path.clone()).collect()
+    }
+
     pub(super) fn open(&self) -> impl Iterator<Item = (Grant, &Path)> {
         self.open.iter().map(|(grant, path)| (*grant, path.as_path()))
     }

@@ -152,10 +152,11 @@ fn read_server(table: &Table, cores: u16, faults: &mut Faults) -> Server {
     let mut fields = Fields::new(table, "`[server]`", faults);
     let workers = bounded(&mut fields, "workers", &(1..=WORKERS_MAX), cores.clamp(1, WORKERS_MAX));
     let drain = bounded(&mut fields, "drain", &(Period::seconds(0)..=Period::minutes(10)), Period::seconds(10));
+    let upgrade = bounded(&mut fields, "upgrade", &(Period::seconds(1)..=Period::minutes(10)), Period::minutes(1));
     let connections = bounded(&mut fields, "connections", &(1..=1_000_000), 10_000);
     let sandbox = read_sandbox(&mut fields);
     fields.finish();
-    Server { workers, drain, connections, sandbox }
+    Server { workers, drain, upgrade, connections, sandbox }
 }
 
 fn read_sandbox(fields: &mut Fields<'_, '_>) -> Sandbox {

@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use super::inside::row;
 use super::trial::{self, Row, Trial, Wanted};
 use crate::command::prove;
+use crate::upgrade::relay::Relay;
 use crate::deployment::Deployment;
 use crate::failure;
 use crate::keeping::Keeping;
@@ -77,7 +78,8 @@ fn start(deployment: &Deployment, vault: Arc<Vault>, clock: &Arc<SystemClock>) -
         anyhow::Ok(keeping)
     })?;
     let settings = runtime.block_on(deployment.edge(&keeping));
-    let (gateway, writer) = deployment.start(clock, &keeping, settings)?;
+    let relay = Arc::new(Relay::new(keeping.recorder()));
+    let (gateway, writer) = deployment.start(clock, &keeping, &relay, settings, Vec::new())?;
     Ok((runtime, keeping, gateway, writer))
 }
 
