@@ -62,7 +62,8 @@ impl Successor {
         self.line.patience(Some(self.within))?;
         let within_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
         let files: Vec<_> = sockets.files.iter().map(AsFd::as_fd).collect();
-        self.line.send_with(&Told::Begin { listeners: sockets.listeners.clone(), within_ms }, &files)?;
+        let begin = Told::Begin { listeners: sockets.listeners.clone(), within_ms };
+        self.line.send_with(&begin, &files).map_err(|error| self.broken(error))?;
         match self.answer()? {
             Answered::Prepared { version } => Ok(version),
             Answered::Failed { text } => Err(UpgradeError::Failed(text)),
@@ -83,7 +84,7 @@ impl Successor {
     }
 
     fn try_go(&mut self) -> Result<u32, UpgradeError> {
-        self.line.send(&Told::Go)?;
+        self.line.send(&Told::Go).map_err(|error| self.broken(error))?;
         match self.answer()? {
             Answered::Ready { pid } => Ok(pid),
             Answered::Failed { text } => Err(UpgradeError::Failed(text)),
@@ -116,12 +117,16 @@ impl Successor {
         match self.line.receive() {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(UpgradeError::Ended),
-            Err(error) => Err(match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => UpgradeError::Slow(self.within.as_secs()),
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => UpgradeError::Strange,
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => UpgradeError::Ended,
-                _ => UpgradeError::Talk(error),
-            }),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn broken(&self, error: io::Error) -> UpgradeError {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => UpgradeError::Slow(self.within.as_secs()),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => UpgradeError::Strange,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => UpgradeError::Ended,
+            _ => UpgradeError::Talk(error),
         }
     }
 }
