@@ -17,6 +17,7 @@ use crate::access_log::AccessLog;
 use crate::ban::Bans;
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
+use crate::meter::Meters;
 use crate::rate::Rates;
 use crate::rules::Rules;
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
@@ -151,6 +152,7 @@ pub(crate) struct Shared {
     pub(crate) live: ArcSwap<Live>,
     pub(crate) rates: Rates,
     pub(crate) connections: Arc<ConnectionCap>,
+    pub(crate) meters: Meters,
     /// What shows an authority that a name is ours. It outlives a reload: an order may be under way.
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) events: EventIds,
@@ -212,10 +214,12 @@ impl Gateway {
         let live = Live::build(&settings, controls, &tools, &challenges, https_port)?;
         tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
+        let connections = Arc::default();
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             rates: Rates::new(),
-            connections: Arc::default(),
+            meters: Meters::new(Arc::clone(&connections)),
+            connections,
             challenges,
             events,
             tools,
@@ -291,6 +295,12 @@ impl Gateway {
     #[must_use]
     pub fn certificates(&self) -> Certificates {
         Certificates::new(&self.shared)
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        self.shared.meters.clone()
     }
 
     /// The way to its application, to be looked at and tried.

@@ -18,6 +18,7 @@ mod forward;
 mod gateway;
 mod guard;
 mod head;
+mod meter;
 mod page;
 mod rate;
 mod refusal;
@@ -45,6 +46,7 @@ pub use certificate::{
 };
 pub use gateway::{Gateway, Inherited, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use meter::{Durations, HANDSHAKES, Meters, Requests, Totals};
 pub use refusal::Refusal;
 pub use settings::{ClientCertificate, Settings, UpstreamScheme, UpstreamSettings};
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, TrialError};

@@ -19,6 +19,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioTimer;
 use reeve_base::{DecisionId, Event, EventId, Outcome, Ticks};
+use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -30,6 +31,7 @@ use crate::certificate::ACME_TLS;
 use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::Guard;
+use crate::meter::{Ending, Handshake};
 use crate::page::{page, prefers_json};
 use crate::refusal::{Refusal, whole_seconds};
 use crate::request::{Allowed, Client, Parsed, Transport};
@@ -59,7 +61,13 @@ pub(crate) async fn connection(
             let accept = TlsAcceptor::from(Arc::clone(&live.tls)).accept(stream);
             // Before the handshake there is no head, but a client that holds back the one would hold back the other.
             let patience = HANDSHAKE_MAX.min(live.rules.guard.head_deadline);
-            match tokio::time::timeout(patience, accept).await {
+            let accepted = tokio::time::timeout(patience, accept).await;
+            worker.meter.handshake(match &accepted {
+                Ok(Ok(tls)) if tls.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_2) => Handshake::Tls12,
+                Ok(Ok(_)) => Handshake::Tls13,
+                _ => Handshake::Failed,
+            });
+            match accepted {
                 Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
                     serve_h2(worker, &live, tls, client).await;
                 }
@@ -395,6 +403,13 @@ fn finish(
         Some(line) => (Cow::Borrowed("-"), Cow::Owned(line)),
         None => (Cow::Borrowed(record.method.as_str()), without_values(record.target.as_ref())),
     };
+    let took_us = microseconds(worker.ticks().since(record.started));
+    let ending = match &outcome {
+        Outcome::Allowed => Ending::Allowed,
+        Outcome::Refused { control, .. } => Ending::Refused(control),
+        Outcome::Failed { part, .. } => Ending::Failed(part),
+    };
+    worker.meter.request(client.transport, ending, response.status().as_u16(), took_us);
     worker.log.record(&Event {
         time: record.time,
         id: record.id,
@@ -404,7 +419,7 @@ fn finish(
         object,
         outcome,
         status: Some(response.status().as_u16()),
-        duration_us: Some(microseconds(worker.ticks().since(record.started))),
+        duration_us: Some(took_us),
     });
     response
 }

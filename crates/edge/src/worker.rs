@@ -16,6 +16,7 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::access_log::LocalLog;
 use crate::body::Rooms;
 use crate::gateway::{Live, Shared};
+use crate::meter::Meter;
 use crate::serve;
 use crate::settings::UpstreamSettings;
 use crate::upstream::Pool;
@@ -59,6 +60,7 @@ pub(crate) struct Door {
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: LocalLog,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rooms: Rooms,
     /// Whether another process has taken over: read for each answer, so apart from `phase`, which has a lock.
@@ -111,6 +113,7 @@ pub(crate) fn run(
     local.block_on(&runtime, async move {
         let worker = Rc::new(Worker {
             log: shared.tools.log.local(),
+            meter: shared.meters.worker(),
             shared,
             phase,
             leaving: Cell::new(false),
@@ -171,13 +174,18 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, speaks: Speaks) -> Jo
 
 fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, speaks: Speaks, connections: &mut JoinSet<()>) {
     // Before anything else, and without a word: a banned address is to cost nothing.
+    worker.meter.accepted();
     if worker.shared.tools.bans.turns_away(peer.ip()) {
+        worker.meter.turned_away();
         return;
     }
     let live = worker.shared.live.load_full();
     let cap = &worker.shared.connections;
     // Refused without a word: an answer would cost what the cap protects.
-    let Ok(admission) = cap.admit(peer.ip(), live.rules.connections_each, live.connections_max) else { return };
+    let Ok(admission) = cap.admit(peer.ip(), live.rules.connections_each, live.connections_max) else {
+        worker.meter.capped();
+        return;
+    };
     let _ = stream.set_nodelay(true);
     let worker = Rc::clone(worker);
     connections.spawn_local(async move {
