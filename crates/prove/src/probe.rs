@@ -15,6 +15,7 @@ mod input;
 mod leaks;
 mod links;
 mod page;
+mod perf;
 mod pin;
 mod plaintext;
 mod ports;
@@ -129,6 +130,7 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::LogAccess(control) => Way::Probe(control),
         Control::LogSystemChange(control) => Way::Probe(control),
         Control::LogSecurityEvent(control) => Way::Probe(control),
+        Control::LogPerf(control) => Way::Probe(control),
         Control::LogRetention(control) => Way::Probe(control),
         Control::LogPurge(control) => Way::Probe(control),
         Control::LogCipher(control) => Way::Probe(control),

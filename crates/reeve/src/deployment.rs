@@ -124,6 +124,7 @@ impl Deployment {
         let gateway =
             Gateway::start_on(settings, &Controls::of(&self.policy), tools, inherited).map_err(|error| self.explain(error))?;
         keeping.attend(&gateway);
+        keeping.roll_up(&Controls::of(&self.policy));
         Ok((gateway, writer))
     }
 
@@ -140,6 +141,7 @@ impl Deployment {
         let controls = Controls::of(&self.policy);
         let reloaded = gateway.reload(settings, &controls).map_err(|error| self.explain(error))?;
         keeping.follow(keeping::on_failure(&controls));
+        keeping.roll_up(&controls);
         self.exempt(keeping);
         Ok(reloaded)
     }

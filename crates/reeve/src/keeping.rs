@@ -8,6 +8,7 @@ mod certificates;
 mod desk;
 mod handover;
 mod open;
+mod perf;
 mod purge;
 mod recorder;
 mod system;
@@ -153,6 +154,7 @@ pub(crate) struct Keeping {
     requests: Arc<Requests>,
     weakening: Weakening,
     care: Care,
+    perf: perf::Perf,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
 }
@@ -230,6 +232,7 @@ impl Keeping {
             requests,
             weakening,
             care,
+            perf: perf::Perf::default(),
             sandbox: Value::Null,
         })
     }

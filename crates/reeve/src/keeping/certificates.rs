@@ -68,6 +68,7 @@ impl Keeping {
         // A second one would be left as it is, and there is none.
         let _ = self.care.certificates.set(gateway.certificates());
         let _ = self.care.outward.set(gateway.outward());
+        self.measure(gateway.meters());
     }
 
     /// How the gateway reaches its application.
@@ -86,9 +87,12 @@ impl Keeping {
 
     /// Does what is due, for as long as this is polled.
     pub(crate) async fn care(&self) {
-        match self.care.certificates.get() {
-            Some(certificates) => self.keeper().run(certificates).await,
-            None => std::future::pending().await,
+        tokio::join!(self.care_for_certificates(), self.tell_performance());
+    }
+
+    async fn care_for_certificates(&self) {
+        if let Some(certificates) = self.care.certificates.get() {
+            self.keeper().run(certificates).await;
         }
     }
 

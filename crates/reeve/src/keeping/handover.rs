@@ -34,6 +34,7 @@ impl Keeping {
     /// When somebody else still uses it.
     pub(crate) async fn let_go(self: Arc<Self>) -> anyhow::Result<Rest> {
         self.tell_bans().await;
+        self.record_performance();
         let keeping = Arc::into_inner(self).context("somebody still uses ledger or store")?;
         let Self { ledger, store, requests, care, bans, mut firewall, ban_post, .. } = keeping;
         drop((requests, care));

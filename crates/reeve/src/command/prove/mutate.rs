@@ -11,7 +11,7 @@ use anyhow::Context;
 use reeve_base::{Clock, Period, SystemClock, SystemEntropy, Verdict};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{
-    BanAuto, BanHttp, BanSsh, Control, Controls, HdrFrame, NetOpenPorts, PortRange, TlsFloor, TlsVersion,
+    BanAuto, BanHttp, BanSsh, Control, Controls, HdrFrame, LogPerf, NetOpenPorts, PortRange, TlsFloor, TlsVersion,
 };
 use reeve_prove::Options;
 use serde::Serialize;
@@ -142,6 +142,7 @@ fn off(control: &Control) -> Off {
         | Control::BanHttp(_)
         | Control::BanAuto(_)
         | Control::BanSsh(_)
+        | Control::LogPerf(_)
         | Control::EdgeSmuggling(_)
         | Control::EdgeSlowAndFlood(_)
         | Control::DiscloseSecurityTxt(_)
@@ -178,6 +179,7 @@ fn shortened(control: &Control) -> Control {
         Control::BanHttp(control) => Control::BanHttp(BanHttp { ban, ..control }),
         Control::BanAuto(control) => Control::BanAuto(BanAuto { ban, ..control }),
         Control::BanSsh(control) => Control::BanSsh(BanSsh { ban, ..control }),
+        Control::LogPerf(_) => Control::LogPerf(LogPerf { every: SCRATCH_PERIOD }),
         other => other,
     }
 }
@@ -219,6 +221,7 @@ fn inside(control: &Control) -> Inside {
         | Control::LogSystemChange(_)
         | Control::LogSecurityEvent(_)
         | Control::LogCipher(_)
+        | Control::LogPerf(_)
         | Control::BodyNoPersist(_)
         | Control::BanHttp(_)
         | Control::BanAuto(_)
@@ -299,6 +302,8 @@ fn cells(outcome: &Outcome) -> [String; 5] {
 
 /// Long enough to be seen, short enough to be waited for.
 const SCRATCH_BAN: Period = Period::seconds(3);
+
+const SCRATCH_PERIOD: Period = Period::seconds(2);
 
 /// A promise that nothing runs for.
 const PLANNED_CLAUSE: &str = "[clause.planned]\nsection = \"SECTION\"\ntext = \"Accounts lock.\"\ncontrol = \"identity.lockout\"\nseverity = \"low\"\n";

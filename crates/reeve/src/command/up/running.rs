@@ -259,7 +259,9 @@ impl Running<'_> {
     async fn take_up(&mut self, rest: Rest) -> anyhow::Result<()> {
         let keeping = Arc::new(self.foundation.keep(self.started).await?.with(rest));
         keeping.attend(&self.gateway);
-        keeping.follow(keeping::on_failure(&Controls::of(&self.now().policy)));
+        let controls = Controls::of(&self.now().policy);
+        keeping.follow(keeping::on_failure(&controls));
+        keeping.roll_up(&controls);
         self.now().exempt(&keeping);
         self.socket = Some(Socket::open(&self.started.loaded.settings.data.value)?);
         self.relay.resume(keeping.recorder());
