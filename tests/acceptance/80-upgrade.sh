@@ -108,7 +108,7 @@ check "curl had no error" is "$status" 0
 check "each was answered with 200, over HTTP/2" is "$(sort curl.out | uniq -c | xargs)" "10000 2 200"
 check "and recorded" is "$(($(recorded) - before))" 10000
 say "HTTP/2 under h2load: what was begun is finished"
-h2load -t1 -c8 -m8 -D 4 "$url/" >h2load.out 2>&1 &
+h2load -t1 -c8 -m8 -D 8 "$url/" >h2load.out 2>&1 &
 load=$!
 sleep 1.5
 upgrade

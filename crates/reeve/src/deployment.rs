@@ -24,6 +24,7 @@ use crate::diagnostics::{self, Refused};
 use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
+use crate::metrics;
 use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::sandbox;
 use crate::upgrade::helper::Helper as UpgradeHelper;
@@ -198,6 +199,19 @@ impl Deployment {
         keeping.exempt(keeping.own().iter().copied().chain(allowed).collect());
     }
 
+    /// Opens the listener for metrics, where the settings name one. Inside a runtime.
+    ///
+    /// # Errors
+    /// With the place in the settings.
+    pub(crate) fn metrics(&self) -> anyhow::Result<Option<metrics::Listener>> {
+        let Some(listen) = &self.loaded.settings.metrics else { return Ok(None) };
+        metrics::Listener::open(listen.value).map(Some).map_err(|error| {
+            let message = format!("metrics cannot be served on {}: {error}", listen.value);
+            let fault = Diagnostic::error("settings::metrics", message).at(listen.span.clone(), "set here");
+            self.loaded.refuse(fault.help("choose a port that is free; `ss -ltnp` shows who has it")).into()
+        })
+    }
+
     /// Where this deployment keeps things.
     pub(crate) fn kept(&self) -> Kept {
         Kept::of(&self.loaded.settings, &Controls::of(&self.policy))
@@ -261,6 +275,9 @@ impl Deployment {
         }
         if now.ban.nftables.value != then.ban.nftables.value {
             changed.push("ban.nftables");
+        }
+        if now.metrics.as_ref().map(|metrics| metrics.value) != then.metrics.as_ref().map(|metrics| metrics.value) {
+            changed.push("metrics");
         }
         if now.store != then.store {
             changed.push("store");

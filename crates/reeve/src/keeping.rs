@@ -37,6 +37,7 @@ use crate::settings::{Counters, Database, LedgerSettings, Located, Place, Seal, 
 
 pub(crate) use handover::Rest;
 pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, store_settings};
+pub(crate) use perf::Vitals;
 pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
 pub(crate) use verdict::VerdictRecord;

@@ -19,6 +19,7 @@ mod failure;
 mod firewall;
 mod input;
 mod keeping;
+mod metrics;
 mod reference;
 mod sandbox;
 mod screen;

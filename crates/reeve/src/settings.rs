@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     /// Where the access log goes.
     pub(crate) access: Access,
     /// How the process is run.
+    /// Where Prometheus may read how the gateway does; nowhere if nothing is said.
+    pub(crate) metrics: Option<Located<SocketAddr>>,
     pub(crate) server: Server,
     /// What the probes cannot know.
     pub(crate) prove: Prove,

@@ -112,12 +112,14 @@ fn serve(
         let settings = deployment.edge(&keeping).await;
         let relay = Arc::new(Relay::new(keeping.recorder()));
         let (gateway, writer) = deployment.start(&clock, &keeping, &relay, settings, sockets)?;
+        // Before the other process is told, so that it goes on if the port is taken.
+        let metrics = deployment.metrics()?;
         if let Some(predecessor) = predecessor.take() {
             predecessor.ready(Arc::clone(&relay) as Arc<dyn Recorder>).context("the process before this one is gone")?;
         }
         supervisor.ready();
         deployment.watch(&keeping).await?;
-        let tending = tend(&keeping);
+        let tending = tend(&keeping, metrics);
         greet(&deployment, &gateway, screen);
         let mut running = Running {
             config: &args.config.config,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reeve_base::Timestamp;
 use reeve_edge::{Meters, Totals};
-use reeve_ledger::{Class, Entry};
+use reeve_ledger::{Class, Entry, Health};
 use reeve_policy::catalogue::Controls;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -32,6 +32,23 @@ struct Mark {
     cpu: Duration,
 }
 
+/// How a process does, beside what its workers count.
+#[derive(Debug)]
+pub(crate) struct Vitals {
+    /// Networks that are banned.
+    pub(crate) bans: u64,
+    /// Connections and requests that a ban refused.
+    pub(crate) bans_refused: u64,
+    /// The ledger.
+    pub(crate) ledger: Health,
+    /// Processor time since the start.
+    pub(crate) cpu: Duration,
+    /// Memory that is held.
+    pub(crate) memory_bytes: u64,
+    /// Open file descriptors.
+    pub(crate) descriptors: u64,
+}
+
 impl Keeping {
     /// Follows a policy from now on.
     pub(crate) fn roll_up(&self, controls: &Controls) {
@@ -47,9 +64,21 @@ impl Keeping {
         }
     }
 
-    /// What the gateway counts; nothing before it serves.
-    pub(super) fn meters(&self) -> Option<&Meters> {
-        self.perf.meters.get()
+    /// What the gateway has counted; nothing before it serves.
+    pub(crate) fn totals(&self) -> Option<Totals> {
+        self.perf.meters.get().map(Meters::totals)
+    }
+
+    /// How the rest of the process does.
+    pub(crate) fn vitals(&self) -> Vitals {
+        Vitals {
+            bans: self.bans.count() as u64,
+            bans_refused: self.bans.refused(),
+            ledger: self.ledger.health(),
+            cpu: processor_time(),
+            memory_bytes: resident_bytes(),
+            descriptors: fs::read_dir("/proc/self/fd").map_or(0, |all| all.count() as u64),
+        }
     }
 
     /// Records at the end of each period, for as long as this is polled.
@@ -122,12 +151,12 @@ impl Keeping {
 }
 
 /// What this process has used of the processors since it began.
-pub(crate) fn processor_time() -> Duration {
+fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
 /// What this process holds of memory, as proc(5) tells in `statm`; 0 if it does not.
-pub(crate) fn resident_bytes() -> u64 {
+fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok()).unwrap_or_default();
     pages * rustix::param::page_size() as u64

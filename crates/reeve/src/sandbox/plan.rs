@@ -98,6 +98,7 @@ impl Plan {
         for listener in settings.listen.https.iter().chain(&settings.listen.http) {
             plan.listen(listener.value.port());
         }
+        settings.metrics.iter().for_each(|metrics| plan.listen(metrics.value.port()));
         plan.keeping(settings);
         if let Ok(program) = std::env::current_exe() {
             // Its digest is recorded at the start and at every reload.

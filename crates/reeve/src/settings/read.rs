@@ -42,6 +42,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ban = section(&mut top, "ban", None);
     let watch = top.value("watch");
     let log = section(&mut top, "log", None);
+    let metrics = section(&mut top, "metrics", None);
     let server = section(&mut top, "server", None);
     let prove = section(&mut top, "prove", None);
     top.finish();
@@ -60,6 +61,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ban = ban::read(ban.unwrap_or(&empty), faults);
     let watch = watch::read(watch, folder, faults);
     let access = read_access(log.unwrap_or(&empty), folder, faults);
+    let metrics = metrics.and_then(|table| read_metrics(table, faults));
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), faults);
     let (tls, sites) = tls?;
@@ -76,6 +78,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         ban,
         watch,
         access,
+        metrics,
         server,
         prove,
     })
@@ -147,6 +150,13 @@ fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {
 }
 
 const ACCESS_HELP: &str = "write \"stdout\", \"off\" or a path such as \"access.log\"";
+
+fn read_metrics(table: &Table, faults: &mut Faults) -> Option<Located<SocketAddr>> {
+    let mut fields = Fields::new(table, "`[metrics]`", faults);
+    let listen = fields.required("listen");
+    fields.finish();
+    listen
+}
 
 fn read_server(table: &Table, cores: u16, faults: &mut Faults) -> Server {
     let mut fields = Fields::new(table, "`[server]`", faults);

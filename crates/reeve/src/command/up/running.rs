@@ -20,6 +20,7 @@ use super::act;
 use crate::deployment::{self, Conversation, Deployment, Reply, Request, Socket};
 use crate::failure;
 use crate::keeping::{self, Keeping, Rest};
+use crate::metrics;
 use crate::sandbox;
 use crate::screen::Screen;
 use crate::upgrade::giving::{Sockets, Successor};
@@ -45,11 +46,16 @@ impl Foundation {
     }
 }
 
-/// Purges, renews, takes notice, until it is told to stop.
-pub(super) fn tend(keeping: &Arc<Keeping>) -> tokio::task::JoinHandle<()> {
+/// Purges, renews, takes notice, tells its figures, until it is told to stop.
+pub(super) fn tend(keeping: &Arc<Keeping>, metrics: Option<metrics::Listener>) -> tokio::task::JoinHandle<()> {
     let keeping = Arc::clone(keeping);
     tokio::spawn(async move {
-        tokio::join!(keeping.tend(), keeping.care());
+        let serving = async {
+            if let Some(metrics) = metrics {
+                metrics.serve(&keeping).await;
+            }
+        };
+        tokio::join!(keeping.tend(), keeping.care(), serving);
     })
 }
 
@@ -229,7 +235,7 @@ impl Running<'_> {
         let _ = (&mut self.tending).await;
         if !self.keeping_is_free().await {
             spawn_blocking(move || successor.end()).await?;
-            self.tending = tend(self.keeping()?);
+            self.tending = tend(self.keeping()?, self.started.metrics()?);
             return Ok(Err(anyhow::anyhow!("somebody is still being answered out of ledger or store; try again")));
         }
         self.relay.hold(refuse);
@@ -266,7 +272,7 @@ impl Running<'_> {
         self.socket = Some(Socket::open(&self.started.loaded.settings.data.value)?);
         self.relay.resume(keeping.recorder());
         self.now().watch(&keeping).await?;
-        self.tending = tend(&keeping);
+        self.tending = tend(&keeping, self.started.metrics()?);
         self.keeping = Some(keeping);
         Ok(())
     }
