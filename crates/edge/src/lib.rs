@@ -21,6 +21,7 @@ mod head;
 mod meter;
 mod page;
 mod rate;
+mod redact;
 mod refusal;
 mod renewal;
 mod request;

@@ -4,13 +4,19 @@
 //! other core waits for. Whoever wants to know adds the workers up ([`Meters::totals`]). There is nothing here whose
 //! number a client could choose: no address, no path, no name.
 
+mod routes;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use reeve_base::Ticks;
+
 use crate::connection_cap::ConnectionCap;
 use crate::request::Transport;
+use routes::Routes;
 
 /// A count that one thread writes and any may read. `Relaxed`: each stands for itself.
 #[derive(Default)]
@@ -47,6 +53,7 @@ pub(crate) struct Meter {
     turned_away: Count,
     capped: Count,
     handshakes: [Count; HANDSHAKES.len()],
+    pub(crate) routes: Routes,
 }
 
 impl Default for Meter {
@@ -60,6 +67,7 @@ impl Default for Meter {
             turned_away: Count::default(),
             capped: Count::default(),
             handshakes: Default::default(),
+            routes: Routes::default(),
         }
     }
 }
@@ -191,6 +199,17 @@ impl Meters {
     }
 }
 
+impl Meters {
+    /// How long requests took by route, of those since somebody looked first. Notes them for some seconds more.
+    #[must_use]
+    pub fn routes(&self, now: Ticks) -> Vec<(Box<str>, Durations)> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = HashMap::new();
+        workers.iter().for_each(|meter| meter.routes.look(now, &mut all));
+        all.into_iter().collect()
+    }
+}
+
 /// Requests of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -264,6 +283,17 @@ impl Durations {
     /// Notes one.
     pub fn note(&mut self, took_us: u64) {
         self.0.get_mut(bucket(took_us)).into_iter().for_each(|count| *count += 1);
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.0.iter_mut().zip(&more.0).for_each(|(count, more)| *count += more);
+    }
+
+    /// How many ended within which time, in microseconds; those there are none of are left out.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<(u64, u64)> {
+        let all = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
+        all.map(|(at, count)| (upper_us(at), *count)).collect()
     }
 
     /// How many.
