@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, prove, reload, schema,
-    selftest, store, successor, up, upgrade, watch, witness,
+    selftest, store, successor, top, up, upgrade, watch, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Upgrade(upgrade::UpgradeArgs),
     #[command(hide = true)]
     Successor(successor::SuccessorArgs),
+    Top(top::TopArgs),
     Ban(ban::BanArgs),
     Watch(watch::WatchArgs),
     #[command(hide = true)]

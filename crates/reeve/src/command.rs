@@ -17,6 +17,7 @@ pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod store;
 pub(crate) mod successor;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod upgrade;
 pub(crate) mod watch;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Reload(args) => reload::run(args, screen),
         Command::Upgrade(args) => upgrade::run(args, screen),
         Command::Successor(args) => successor::run(args),
+        Command::Top(args) => top::run(args, screen),
         Command::Ban(args) => ban::run(args, screen),
         Command::Firewall(_) => firewall::run(),
         Command::Watch(args) => watch::run(args, screen),

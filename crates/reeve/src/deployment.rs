@@ -261,7 +261,7 @@ impl Deployment {
     pub(crate) fn fixed_since(&self, started: &Self) -> Vec<&'static str> {
         let (now, then) = (&self.loaded.settings, &started.loaded.settings);
         let mut changed = Vec::new();
-        if now.access != then.access {
+        if now.access != then.access || now.fields != then.fields {
             changed.push("log");
         }
         if now.data.value != then.data.value {
@@ -493,6 +493,10 @@ fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>
         }
     };
     let (log, writer) = AccessLog::to(sink).context("cannot start the access log")?;
+    let log = match &loaded.settings.fields {
+        Some(fields) => log.only(fields),
+        None => log,
+    };
     Ok((log, Some(writer)))
 }
 

@@ -12,6 +12,7 @@ mod perf;
 mod purge;
 mod recorder;
 mod system;
+mod top;
 mod verdict;
 mod watches;
 

@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) watch: Vec<WatchSettings>,
     /// Where the access log goes.
     pub(crate) access: Access,
+    /// What is written of each event; everything if nothing is said.
+    pub(crate) fields: Option<Vec<String>>,
     /// How the process is run.
     /// Where Prometheus may read how the gateway does; nowhere if nothing is said.
     pub(crate) metrics: Option<Located<SocketAddr>>,

@@ -30,6 +30,8 @@ pub(crate) enum Request {
     },
     /// What runs, and how its ledger, keys and store are.
     Status,
+    /// What the gateway counts, and how long requests take by route.
+    Top,
     /// The newest entries of the ledger with an event whose member `key` is `value`, each with its proof.
     Find {
         /// A member of an event: `id`, `object`, `activity`, `actor`.

@@ -21,6 +21,7 @@ impl Keeping {
         let outcome = match request {
             Request::Reload | Request::Upgrade { .. } => Err(anyhow::anyhow!("only a running gateway can do that")),
             Request::Status => self.status().await,
+            Request::Top => self.top(),
             Request::Find { key, value, limit } => self.find(key, value, limit).await,
             Request::Evidence { rows } => self.evidence(rows, asker).await,
             Request::Verdict { clause } => self.verdict(&clause).await,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reeve_base::Timestamp;
-use reeve_edge::{Meters, Totals};
+use reeve_edge::{Durations, Meters, Totals};
 use reeve_ledger::{Class, Entry, Health};
 use reeve_policy::catalogue::Controls;
 use rustix::time::{ClockId, clock_gettime};
@@ -67,6 +67,11 @@ impl Keeping {
     /// What the gateway has counted; nothing before it serves.
     pub(crate) fn totals(&self) -> Option<Totals> {
         self.perf.meters.get().map(Meters::totals)
+    }
+
+    /// How long requests took by route, while somebody looks.
+    pub(super) fn routes(&self) -> Vec<(Box<str>, Durations)> {
+        self.perf.meters.get().map(|meters| meters.routes(self.clock.ticks())).unwrap_or_default()
     }
 
     /// How the rest of the process does.

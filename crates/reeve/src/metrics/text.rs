@@ -66,7 +66,7 @@ impl Figures {
             })
             .collect();
         let count = totals.durations.count();
-        buckets.push((f64::MAX, count - below));
+        buckets.push((f64::INFINITY, count - below));
         let sum = Duration::from_micros(totals.duration_us).as_secs_f64();
         family.encode_histogram::<NoLabels>(sum, count, &buckets, None)
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
+use reeve_edge::AccessLog;
 
 use super::{
     Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, Upstream, ban, keeping, sense, tls,
@@ -60,7 +61,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let store = keeping::read_store(store.unwrap_or(&empty), folder, &data.value, faults);
     let ban = ban::read(ban.unwrap_or(&empty), faults);
     let watch = watch::read(watch, folder, faults);
-    let access = read_access(log.unwrap_or(&empty), folder, faults);
+    let (access, fields) = read_access(log.unwrap_or(&empty), folder, faults);
     let metrics = metrics.and_then(|table| read_metrics(table, faults));
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), faults);
@@ -78,6 +79,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         ban,
         watch,
         access,
+        fields,
         metrics,
         server,
         prove,
@@ -131,22 +133,29 @@ fn read_upstream(table: &Table, folder: &Path, faults: &mut Faults) -> Option<Up
     Some(Upstream { url: url?, ca, pins, client, connect, answer, idle, connections })
 }
 
-fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {
+fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> (Access, Option<Vec<String>>) {
     let mut fields = Fields::new(table, "`[log]`", faults);
     let access = fields.optional::<Located<String>>("access");
+    let chosen = fields.optional::<Vec<Located<String>>>("fields");
+    for wrong in chosen.iter().flatten().filter(|field| !AccessLog::FIELDS.contains(&field.value.as_str())) {
+        let fault = Diagnostic::error("document::wrong-value", format!("no event has a field `{}`", wrong.value));
+        let help = format!("there are {}", AccessLog::FIELDS.join(", "));
+        fields.faults().push(fault.at(wrong.span.clone(), "this name").help(help));
+    }
     if let Some(empty) = access.as_ref().filter(|access| access.value.trim().is_empty()) {
         let fault = Diagnostic::error("document::wrong-value", "`access` is empty");
         fields.faults().push(fault.at(empty.span.clone(), "this value").help(ACCESS_HELP));
     }
     fields.finish();
-    match access {
+    let access = match access {
         None => Access::Stdout,
         Some(access) => match access.value.as_str() {
             "stdout" => Access::Stdout,
             "off" => Access::Off,
             _ => Access::File(resolved(folder, access.map(PathBuf::from))),
         },
-    }
+    };
+    (access, chosen.map(|chosen| chosen.into_iter().map(|field| field.value).collect()))
 }
 
 const ACCESS_HELP: &str = "write \"stdout\", \"off\" or a path such as \"access.log\"";
