@@ -373,11 +373,7 @@ impl Drop for Gateway {
     }
 }
 
-fn listen_or_take(
-    address: SocketAddr,
-    tls: bool,
-    inherited: &mut Vec<Inherited>,
-) -> Result<TcpListener, StartError> {
+fn listen_or_take(address: SocketAddr, tls: bool, inherited: &mut Vec<Inherited>) -> Result<TcpListener, StartError> {
     let fits = |one: &Inherited| one.address == address && one.tls.is_none_or(|speaks| speaks == tls);
     let Some(at) = inherited.iter().position(fits) else { return listen(address) };
     let socket = inherited.swap_remove(at).socket;

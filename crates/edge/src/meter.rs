@@ -252,9 +252,8 @@ pub struct Totals {
 
 impl Totals {
     fn add_requests(&mut self, more: Requests) {
-        let same = |one: &&mut Requests| {
-            (one.listener, one.outcome, one.class) == (more.listener, more.outcome, more.class)
-        };
+        let same =
+            |one: &&mut Requests| (one.listener, one.outcome, one.class) == (more.listener, more.outcome, more.class);
         match self.requests.iter_mut().find(same) {
             Some(one) => one.count += more.count,
             None => self.requests.push(more),

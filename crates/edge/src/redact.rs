@@ -190,10 +190,7 @@ mod tests {
             ("/api/TOKEN/a1b2c3d4/show", "/api/TOKEN/…/show"),
             ("/download/dGhpcyBpcyBhIHNlY3JldCB0b2tlbg", "/download/…"),
             ("/s/Kx8-2Vq_9fLpZ0wT-7bRnY3e", "/s/…"),
-            (
-                "/j/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-                "/j/…",
-            ),
+            ("/j/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U", "/j/…"),
             ("/users/ada@example.com/orders", "/users/…/orders"),
             ("/users/ada.lovelace%40example.com", "/users/…"),
             ("/hook/T00000000/B00000000/x1Y2z3A4b5C6d7E8f9G0h1I2", "/hook/T00000000/B00000000/…"),

@@ -24,14 +24,16 @@ use crate::diagnostics::{self, Refused};
 use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
-use crate::metrics;
 use crate::keeping::{self, Keeping, Kept, Weakening};
+use crate::metrics;
 use crate::sandbox;
+use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Protocol, Settings, Tls, Unknown};
 use crate::upgrade::helper::Helper as UpgradeHelper;
 use crate::upgrade::relay::Relay;
-use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Protocol, Settings, Tls, Unknown};
 
-pub(crate) use control::{BanQuestion, ControlError, Conversation, Hold, Reply, Request, Socket, ask, path as control_path};
+pub(crate) use control::{
+    BanQuestion, ControlError, Conversation, Hold, Reply, Request, Socket, ask, path as control_path,
+};
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
@@ -122,8 +124,8 @@ impl Deployment {
         let sealer = Some(Arc::clone(&keeping.vault) as Arc<dyn Sealer>);
         let (clock, bans) = (Arc::clone(clock) as Arc<dyn Clock>, Arc::clone(&keeping.bans));
         let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, bans, sealer };
-        let gateway =
-            Gateway::start_on(settings, &Controls::of(&self.policy), tools, inherited).map_err(|error| self.explain(error))?;
+        let gateway = Gateway::start_on(settings, &Controls::of(&self.policy), tools, inherited)
+            .map_err(|error| self.explain(error))?;
         keeping.attend(&gateway);
         keeping.roll_up(&Controls::of(&self.policy));
         Ok((gateway, writer))

@@ -43,7 +43,10 @@ impl Probe for LogPerf {
                     (every + LATE).as_secs()
                 )),
             }
-            Ok(Kept::with(twin, format!("the last figures are younger than {} and count the probe's requests", self.every)))
+            Ok(Kept::with(
+                twin,
+                format!("the last figures are younger than {} and count the probe's requests", self.every),
+            ))
         })
     }
 }

@@ -115,7 +115,9 @@ fn serve(
         // Before the other process is told, so that it goes on if the port is taken.
         let metrics = deployment.metrics()?;
         if let Some(predecessor) = predecessor.take() {
-            predecessor.ready(Arc::clone(&relay) as Arc<dyn Recorder>).context("the process before this one is gone")?;
+            predecessor
+                .ready(Arc::clone(&relay) as Arc<dyn Recorder>)
+                .context("the process before this one is gone")?;
         }
         supervisor.ready();
         deployment.watch(&keeping).await?;

@@ -110,8 +110,7 @@ impl Figures {
         let family = to.encode_descriptor("process_cpu", help, Some(&Unit::Seconds), MetricType::Counter)?;
         ConstCounter::new(vitals.cpu.as_secs_f64()).encode(family)?;
         let help = "Memory that is held";
-        let family =
-            to.encode_descriptor("process_resident_memory", help, Some(&Unit::Bytes), MetricType::Gauge)?;
+        let family = to.encode_descriptor("process_resident_memory", help, Some(&Unit::Bytes), MetricType::Gauge)?;
         ConstGauge::new(vitals.memory_bytes).encode(family)?;
         gauge(to, "process_open_fds", "Open file descriptors", vitals.descriptors)
     }
@@ -129,5 +128,4 @@ fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> 
 type NoLabels = [(&'static str, &'static str); 0];
 
 /// Where the histogram's buckets end, in tenths of a millisecond.
-const BUCKETS: [u64; 14] =
-    [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 300_000];
+const BUCKETS: [u64; 14] = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 300_000];

@@ -204,8 +204,7 @@ mod tests {
     use super::*;
 
     fn refusal(program: &Path, not_from: &Path) -> String {
-        let allowed =
-            Allowed { program: PathBuf::new(), config: PathBuf::new(), not_from: vec![not_from.to_owned()] };
+        let allowed = Allowed { program: PathBuf::new(), config: PathBuf::new(), not_from: vec![not_from.to_owned()] };
         format!("{:#}", admit(&allowed, program).unwrap_err())
     }
 

@@ -2,13 +2,15 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 16] = [
     "demo",
     "init",
     "check",
     "explain",
     "up",
     "reload",
+    "upgrade",
+    "top",
     "prove",
     "ledger",
     "key",

@@ -6,7 +6,7 @@ use crate::transcript::{broken, run, transcript};
 
 #[test]
 fn every_fault_of_settings_is_shown_with_its_remedy() {
-    for name in ["typo", "certificates", "no-key", "loop", "values", "bare", "acme"] {
+    for name in ["typo", "certificates", "no-key", "loop", "values", "bare", "acme", "operate"] {
         let transcript = transcript(&broken(), &["check", &format!("settings-{name}.toml")]);
         insta::assert_snapshot!(format!("settings-{name}"), transcript);
         assert!(transcript.starts_with("exit code: 1"), "{name}");

@@ -18,11 +18,11 @@ use tokio::runtime::Runtime;
 use super::inside::row;
 use super::trial::{self, Row, Trial, Wanted};
 use crate::command::prove;
-use crate::upgrade::relay::Relay;
 use crate::deployment::Deployment;
 use crate::failure;
 use crate::keeping::Keeping;
 use crate::screen::Screen;
+use crate::upgrade::relay::Relay;
 
 /// A row for each step; after one that fails there is nothing to go on with.
 pub(super) fn serve(trial: &Trial, deployment: &Deployment, vault: Arc<Vault>, screen: &Screen) -> Vec<Row> {

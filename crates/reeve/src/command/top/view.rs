@@ -183,9 +183,8 @@ fn counted(now: &[(String, u64)], before: &[(String, u64)]) -> Vec<(String, u64)
 
 fn rest(now: &Buckets, before: &Buckets) -> Buckets {
     let before: BTreeMap<u64, u64> = before.iter().copied().collect();
-    let all = now.iter().map(|(upper, count)| {
-        (*upper, count.saturating_sub(before.get(upper).copied().unwrap_or_default()))
-    });
+    let all =
+        now.iter().map(|(upper, count)| (*upper, count.saturating_sub(before.get(upper).copied().unwrap_or_default())));
     all.filter(|(_, count)| *count > 0).collect()
 }
 
