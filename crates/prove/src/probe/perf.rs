@@ -54,6 +54,8 @@ impl Probe for LogPerf {
 /// What a record holds. All of it has to be there.
 #[derive(Debug, Deserialize)]
 struct Figures {
+    /// One that has taken over begins anew.
+    process: u32,
     from: Timestamp,
     to: Timestamp,
     requests: u64,
@@ -98,7 +100,7 @@ fn figures(event: &Value) -> Result<Figures, String> {
 }
 
 fn judge(notes: &mut Notes, found: &[Found], status: &Status) {
-    let mut later: Option<Timestamp> = None;
+    let mut later: Option<(u32, Timestamp)> = None;
     for entry in found {
         let figures = match figures(&entry.event) {
             Ok(figures) => figures,
@@ -116,10 +118,10 @@ fn judge(notes: &mut Notes, found: &[Found], status: &Status) {
         if figures.memory_bytes == 0 {
             notes.fault("it is said to use no memory");
         }
-        if later.is_some_and(|later| later != figures.to) {
+        if later.is_some_and(|(process, from)| process == figures.process && from != figures.to) {
             notes.fault(format!("there is a gap after {}", figures.to));
         }
-        later = Some(figures.from);
+        later = Some((figures.process, figures.from));
         notes.saw(format!("{} ms of processor time, {} entries unsealed", figures.cpu_ms, figures.ledger_unsealed));
     }
 }

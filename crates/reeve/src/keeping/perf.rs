@@ -144,7 +144,7 @@ impl Keeping {
         json!({
             "time": now.at, "id": self.ids.next(now.at).to_string(), "activity": ACTIVITY, "actor": "reeve",
             "action": "measure", "object": "gateway", "outcome": "allowed",
-            "from": before.at, "to": now.at,
+            "process": std::process::id(), "from": before.at, "to": now.at,
             "requests": since(None), "refused": since(Some("refused")), "failed": since(Some("failed")),
             "p50_us": micros(0.5), "p95_us": micros(0.95), "p99_us": micros(0.99),
             "connections": now.totals.open,
