@@ -136,7 +136,7 @@ impl Meter {
                     let (Some(listener), Some(outcome), Some(class)) = names else { continue };
                     let count = count.get();
                     if count > 0 {
-                        totals.add_requests(Requests { listener, outcome, class: class, count });
+                        totals.add_requests(Requests { listener, outcome, class, count });
                     }
                 }
             }

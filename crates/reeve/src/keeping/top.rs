@@ -16,7 +16,7 @@ impl Keeping {
         let sum = |outcome| totals.count(outcome);
         let handshakes: Vec<_> = reeve_edge::HANDSHAKES.iter().zip(totals.handshakes).collect();
         let mut bans = self.bans.list();
-        bans.sort_unstable_by(|one, other| other.since.cmp(&one.since));
+        bans.sort_unstable_by_key(|ban| std::cmp::Reverse(ban.since));
         bans.truncate(BANS_TOLD);
         let routes: Vec<_> = self.routes().iter().map(|(route, durations)| told(route, durations)).collect();
         let data = json!({
