@@ -162,7 +162,7 @@ const ACCESS_HELP: &str = "write \"stdout\", \"off\" or a path such as \"access.
 
 fn read_metrics(table: &Table, faults: &mut Faults) -> Option<Located<SocketAddr>> {
     let mut fields = Fields::new(table, "`[metrics]`", faults);
-    let listen = fields.required("listen");
+    let listen = fields.optional("listen");
     fields.finish();
     listen
 }
