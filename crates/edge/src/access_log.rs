@@ -21,6 +21,8 @@ use reeve_base::{Event, Outcome, RECORD_BYTES_MAX, Recorder, Trail};
 pub struct AccessLog {
     queue: Option<SyncSender<Vec<u8>>>,
     lost: Arc<AtomicU64>,
+    /// The members that are written; all of them if nothing is said. The recorder is given all.
+    fields: Option<Arc<[String]>>,
     recorder: Option<Arc<dyn Recorder>>,
 }
 
@@ -34,7 +36,7 @@ impl AccessLog {
     /// Nothing is written.
     #[must_use]
     pub fn off() -> Self {
-        Self { queue: None, lost: Arc::default(), recorder: None }
+        Self { queue: None, lost: Arc::default(), fields: None, recorder: None }
     }
 
     /// Writes to `sink` from a thread of its own. The thread ends, everything written and flushed, when the last clone
@@ -49,8 +51,30 @@ impl AccessLog {
         let writer = std::thread::Builder::new()
             .name(String::from("access-log"))
             .spawn(move || write_batches(&batches, sink, &counted))?;
-        Ok((Self { queue: Some(queue), lost, recorder: None }, writer))
+        Ok((Self { queue: Some(queue), lost, fields: None, recorder: None }, writer))
     }
+
+    /// The same log with these members of events alone; see [`AccessLog::FIELDS`].
+    #[must_use]
+    pub fn only(self, fields: &[String]) -> Self {
+        Self { fields: Some(fields.into()), ..self }
+    }
+
+    /// Everything that an event may have.
+    pub const FIELDS: [&'static str; 12] = [
+        "time",
+        "id",
+        "activity",
+        "actor",
+        "action",
+        "object",
+        "outcome",
+        "control",
+        "part",
+        "cause",
+        "status",
+        "duration_us",
+    ];
 
     /// The same log, with everything also handed to `recorder`.
     #[must_use]
@@ -117,8 +141,11 @@ impl LocalLog {
             return;
         }
         line.push(b'\n');
-        if self.log.queue.is_some() && self.written.add(&line) >= BATCH_BYTES {
-            self.write();
+        if self.log.queue.is_some() {
+            let chosen = self.log.fields.as_deref().map(|fields| chosen(&line, fields));
+            if self.written.add(chosen.as_deref().unwrap_or(&line)) >= BATCH_BYTES {
+                self.write();
+            }
         }
         if let Some(recorder) = recorder
             && self.batch(trail).add(&line) >= RECORD_BYTES_MAX - LINE_BYTES
@@ -191,6 +218,15 @@ impl Drop for LocalLog {
     fn drop(&mut self) {
         self.flush();
     }
+}
+
+/// The same event with these members alone.
+fn chosen(line: &[u8], fields: &[String]) -> Vec<u8> {
+    let event: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(line).unwrap_or_default();
+    let event: serde_json::Map<_, _> = event.into_iter().filter(|(name, _)| fields.contains(name)).collect();
+    let mut line = serde_json::to_vec(&event).unwrap_or_default();
+    line.push(b'\n');
+    line
 }
 
 /// What was refused belongs to the security trail; what was let through, whatever became of it, to the requests.

@@ -48,6 +48,11 @@ impl ConnectionCap {
         counts.by_address.insert(address, held + 1);
         Ok(Admission { cap: Arc::clone(self), address })
     }
+
+    /// How many there are.
+    pub(crate) fn total(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
 }
 
 impl Admission {

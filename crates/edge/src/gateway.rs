@@ -22,6 +22,7 @@ use crate::certificate::{Certificate, CertificateError, Certificates, Challenges
 use crate::connection_cap::ConnectionCap;
 use crate::entrance::Entrance;
 use crate::maintenance::{Maintenance, Shutter};
+use crate::meter::Meters;
 use crate::page::{Pages, PagesError};
 use crate::rate::{RateRules, Rates};
 use crate::rules::Rules;
@@ -197,6 +198,7 @@ pub(crate) struct Shared {
     pub(crate) live: ArcSwap<Live>,
     pub(crate) rates: Rates,
     pub(crate) connections: Arc<ConnectionCap>,
+    pub(crate) meters: Meters,
     /// What shows an authority that a name is ours. It outlives a reload: an order may be under way.
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) events: EventIds,
@@ -209,6 +211,18 @@ pub(crate) struct Shared {
     pub(crate) maintenance: Maintenance,
 }
 
+/// A socket that somebody else has opened and that is listened on already.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made by whoever has such a socket")]
+pub struct Inherited {
+    /// The listener that it is for, as the settings name it.
+    pub address: SocketAddr,
+    /// Whether that one speaks TLS; if nothing is said, whichever has the address.
+    pub tls: Option<bool>,
+    /// The socket.
+    pub socket: TcpListener,
+}
+
 /// A gateway that serves. It goes on until [`Gateway::stop`]; dropped without it, it is told to stop and not waited for.
 pub struct Gateway {
     shared: Arc<Shared>,
@@ -217,6 +231,8 @@ pub struct Gateway {
     http: Vec<SocketAddr>,
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<io::Result<()>>>,
+    /// For whoever takes over from this process. Closed before the drain, or clients would wait in them.
+    sockets: Vec<Inherited>,
 }
 
 impl Gateway {
@@ -225,18 +241,37 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`].
     pub fn start(settings: Settings, controls: &Controls, tools: Tools) -> Result<Self, StartError> {
-        let https: Vec<_> = settings.https.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
-        let http: Vec<_> = settings.http.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
+        Self::start_on(settings, controls, tools, Vec::new())
+    }
+
+    /// The same, listening on sockets that are open already where there is one for an address. Those that the settings
+    /// have no use for are closed.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_on(
+        settings: Settings,
+        controls: &Controls,
+        tools: Tools,
+        mut inherited: Vec<Inherited>,
+    ) -> Result<Self, StartError> {
+        let mut open = |addresses: &[SocketAddr], tls| -> Result<Vec<_>, StartError> {
+            addresses.iter().map(|address| listen_or_take(*address, tls, &mut inherited)).collect()
+        };
+        let (https, http) = (open(&settings.https, true)?, open(&settings.http, false)?);
+        drop(inherited);
         let (https_addresses, http_addresses) = (addresses(&https)?, addresses(&http)?);
         let https_port = https_addresses.first().map_or(443, SocketAddr::port);
         let challenges = Arc::default();
         let live = Live::build(&settings, controls, &tools, &challenges, https_port, None)?;
         tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
+        let connections = Arc::default();
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             rates: Rates::default(),
-            connections: Arc::default(),
+            meters: Meters::new(Arc::clone(&connections)),
+            connections,
             challenges,
             events,
             scripts: Arc::new(ScriptInventory::new(Arc::clone(&tools.clock))),
@@ -246,12 +281,19 @@ impl Gateway {
         });
         follow_pages(&shared.scripts, controls);
         let (phase, _) = watch::channel(Phase::Serving);
+        let (workers, sockets) = (Vec::new(), Vec::new());
         let mut gateway =
-            Self { shared, settings, https: https_addresses, http: http_addresses, phase, workers: Vec::new() };
+            Self { shared, settings, https: https_addresses, http: http_addresses, phase, workers, sockets };
         for number in 0..gateway.settings.workers.max(1) {
             let worker = gateway.start_worker(number, &https, &http)?;
             gateway.workers.push(worker);
         }
+        let kept = |sockets: Vec<TcpListener>, addresses: &[SocketAddr], tls| {
+            let named = sockets.into_iter().zip(addresses.to_vec());
+            named.map(move |(socket, address)| Inherited { address, tls: Some(tls), socket })
+        };
+        let https = kept(https, &gateway.settings.https, true);
+        gateway.sockets = https.chain(kept(http, &gateway.settings.http, false)).collect();
         Ok(gateway)
     }
 
@@ -323,6 +365,12 @@ impl Gateway {
         PaymentScripts::new(&self.shared)
     }
 
+    /// What it counts.
+    #[must_use]
+    pub fn meters(&self) -> Meters {
+        self.shared.meters.clone()
+    }
+
     /// The way to its application, to be looked at and tried.
     #[must_use]
     pub fn outward(&self) -> Outward {
@@ -363,12 +411,35 @@ impl Gateway {
         Ok(Reload { after_restart })
     }
 
+    /// The sockets that it listens on, for whoever takes over.
+    #[must_use]
+    pub fn sockets(&self) -> &[Inherited] {
+        &self.sockets
+    }
+
+    /// Leaves its place to another process that listens on the same sockets: accepts nothing more, and ends each
+    /// connection with its next answer, so that no request is under way when one is closed. Those that are silent for
+    /// half of the drain are closed then. Waits for all of it.
+    ///
+    /// # Errors
+    /// The first error that a worker ended with.
+    pub fn leave(mut self) -> io::Result<()> {
+        self.sockets.clear();
+        self.phase.send_replace(Phase::Leaving);
+        self.join()
+    }
+
     /// Stops: accepts nothing more, lets open requests end within the drain, and waits for all of it.
     ///
     /// # Errors
     /// The first error that a worker ended with.
     pub fn stop(mut self) -> io::Result<()> {
+        self.sockets.clear();
         self.phase.send_replace(Phase::Draining);
+        self.join()
+    }
+
+    fn join(&mut self) -> io::Result<()> {
         let mut outcome = Ok(());
         for worker in std::mem::take(&mut self.workers) {
             let ended = worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));
@@ -382,6 +453,14 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Draining);
     }
+}
+
+fn listen_or_take(address: SocketAddr, tls: bool, inherited: &mut Vec<Inherited>) -> Result<TcpListener, StartError> {
+    let fits = |one: &Inherited| one.address == address && one.tls.is_none_or(|speaks| speaks == tls);
+    let Some(at) = inherited.iter().position(fits) else { return listen(address) };
+    let socket = inherited.swap_remove(at).socket;
+    socket.set_nonblocking(true).map_err(|source| StartError::Listen { address, source })?;
+    Ok(socket)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

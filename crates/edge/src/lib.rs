@@ -23,9 +23,11 @@ mod gateway;
 mod guard;
 mod head;
 mod maintenance;
+mod meter;
 mod pace;
 mod page;
 mod rate;
+mod redact;
 mod refusal;
 mod renewal;
 mod request;
@@ -55,9 +57,10 @@ pub use certificate::{
     Sites, UnknownName,
 };
 pub use fingerprint::{NameHash, is_fingerprint, ja4};
-pub use gateway::{Gateway, Reload, StartError, Tools};
+pub use gateway::{Gateway, Inherited, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
 pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
+pub use meter::{Durations, HANDSHAKES, Meters, Requests, Totals};
 pub use page::PagesError;
 pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;

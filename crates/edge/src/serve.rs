@@ -20,6 +20,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioTimer;
 use reeve_base::{DecisionId, Event, EventId, Outcome, Ticks};
+use rustls::ProtocolVersion;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -39,8 +40,10 @@ use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::{Finding, Guard, Heads};
 use crate::maintenance;
+use crate::meter::{Ending, Handshake};
 use crate::page::{page, prefers_json};
 use crate::rate::{Allowance, Asked, whole_seconds};
+use crate::redact;
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client, Parsed, Transport};
 use crate::response::Personal;
@@ -74,7 +77,13 @@ pub(crate) async fn connection(
             // Before the handshake there is no head, but a client that holds back the one would hold back the other.
             let patience = HANDSHAKE_MAX.min(live.rules.guard.head_deadline);
             let handshake = shake_hands(&worker, &live, stream, &mut client.ja4);
-            match tokio::time::timeout(patience, Box::pin(handshake)).await {
+            let accepted = tokio::time::timeout(patience, Box::pin(handshake)).await;
+            worker.meter.handshake(match &accepted {
+                Ok(Ok(tls)) if tls.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_2) => Handshake::Tls12,
+                Ok(Ok(_)) => Handshake::Tls13,
+                _ => Handshake::Failed,
+            });
+            match accepted {
                 Ok(Ok(tls)) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
                     serve_h2(worker, &live, tls, client).await;
                 }
@@ -167,7 +176,7 @@ async fn serve_h1<IO: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     let client = Rc::new(client);
     let connection = builder.serve_connection(guard, service(Rc::clone(&worker), Rc::clone(&client))).with_upgrades();
     let mut connection = pin!(connection);
-    until_drained(worker.phase.clone(), &client.heads, |cx, draining| {
+    until_drained(left(worker.phase.clone(), worker.silence), &client.heads, |cx, draining| {
         if draining {
             connection.as_mut().graceful_shutdown();
         }
@@ -202,7 +211,9 @@ async fn serve_h2<IO: AsyncRead + AsyncWrite + Unpin + 'static>(
     let client = Rc::new(Client { taking: Some(Rc::clone(&taking)), ..client });
     {
         let mut connection = pin!(builder.serve_connection(guard, service(Rc::clone(&worker), Rc::clone(&client))));
-        let ended = until_drained(worker.phase.clone(), &client.heads, |cx, draining| {
+        // Over HTTP/2 the client is told what will still be answered, so there is nothing to wait for.
+        let left = left(worker.phase.clone(), Duration::ZERO);
+        let ended = until_drained(left, &client.heads, |cx, draining| {
             if draining {
                 connection.as_mut().graceful_shutdown();
             }
@@ -239,13 +250,23 @@ fn record_cut_off(worker: &Worker, client: &Client) {
     });
 }
 
+/// Waits until connections are to be closed. When another process takes over, those of HTTP/1 end by themselves with
+/// their next answer, and only those that are silent for so long are closed: a request may be on its way to any other.
+async fn left(mut phase: tokio::sync::watch::Receiver<Phase>, silence: Duration) {
+    let leaving = phase.wait_for(|phase| *phase != Phase::Serving).await.is_ok_and(|phase| *phase == Phase::Leaving);
+    if leaving && !silence.is_zero() {
+        // Over after the time, or when it is to stop at once.
+        let _ = tokio::time::timeout(silence, phase.wait_for(|phase| *phase == Phase::Draining)).await;
+    }
+}
+
 /// Polls a connection to its end, and tells it once when the gateway drains or its client is to leave.
 async fn until_drained(
-    mut phase: tokio::sync::watch::Receiver<Phase>,
+    left: impl Future<Output = ()>,
     heads: &Heads,
     mut poll: impl FnMut(&mut std::task::Context<'_>, bool) -> Poll<()>,
 ) {
-    let mut drain = pin!(phase.wait_for(|phase| *phase == Phase::Draining));
+    let mut drain = pin!(left);
     let mut leave = pin!(heads.asked_to_leave());
     let mut told = false;
     poll_fn(|cx| {
@@ -282,6 +303,8 @@ struct Record {
     id: EventId,
     method: Method,
     target: Option<PathAndQuery>,
+    /// Whether the connection has one request after the other.
+    h1: bool,
     /// Whether the answer may be one person's own.
     personal: Personal,
     /// That a payment page, or a script on one, is asked for.
@@ -305,7 +328,7 @@ impl Record {
             activity: "http.request",
             actor: Cow::Borrowed(&client.text),
             action: Cow::Borrowed(self.method.as_str()),
-            object: without_values(self.target.as_ref()),
+            object: redact::target(self.target.as_ref()),
             outcome,
             status: status.map(|status| status.as_u16()),
             duration_us: Some(microseconds(worker.ticks().since(self.started))),
@@ -329,14 +352,17 @@ impl Drop for Unanswered<'_> {
         if self.answered {
             return;
         }
-        let draining = *self.worker.phase.borrow() == Phase::Draining;
+        let draining = *self.worker.phase.borrow() != Phase::Serving;
         let (part, cause) = if draining {
             ("gateway", "cut off at the end of the gateway")
         } else {
             ("client", "gone before the answer")
         };
         let outcome = Outcome::Failed { part, cause: Cow::Borrowed(cause) };
-        self.worker.log.record(&self.record.event(self.worker, self.client, outcome, None));
+        let event = self.record.event(self.worker, self.client, outcome, None);
+        let took_us = event.duration_us.unwrap_or_default();
+        self.worker.meter.request(self.client.transport, Ending::Failed(part), NO_ANSWER, took_us);
+        self.worker.log.record(&event);
     }
 }
 
@@ -350,8 +376,8 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<I
     let (method, target) = (request.method().clone(), request.uri().path_and_query().cloned());
     let order = header_order(&request, finding.as_ref());
     let (personal, visit) = (live.rules.answers.personal(request.headers()), visit(worker, &live, &mut request));
-    let record = Record { started, time, id, method, target, personal, visit, order, allowance: Cell::default() };
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
+    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance: Cell::default() };
 
     if let Some(Err((refusal, line))) = finding {
         let response = refused(&refusal, id, json, h1, &live);
@@ -652,6 +678,9 @@ fn finish(
     if let Some(visit) = &record.visit {
         visit.dress(response.headers_mut(), live.rules.answers.own_policy);
     }
+    if worker.leaving.get() && record.h1 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     record.allowance.get().announce(&live.rates, response.headers_mut());
     response.body_mut().keep_open(open, client.taking.as_ref().map(Taking::share));
     worker.shared.tools.bans.notice(
@@ -669,8 +698,18 @@ fn finish(
     let mut event = record.event(worker, client, outcome, Some(response.status()));
     if let Some(line) = line {
         // Of a head that could not be read there is no method and no path, only what it began with.
-        (event.action, event.object) = (Cow::Borrowed("-"), Cow::Owned(line));
+        (event.action, event.object) = (Cow::Borrowed("-"), Cow::Owned(redact::line(line)));
     }
+    let took_us = event.duration_us.unwrap_or_default();
+    let ending = match &event.outcome {
+        Outcome::Allowed => Ending::Allowed,
+        Outcome::Refused { control, .. } => Ending::Refused(control),
+        Outcome::Failed { part, .. } => Ending::Failed(part),
+    };
+    if let Some(target) = &record.target {
+        worker.meter.routes.note(worker.ticks(), record.method.as_str(), target.path(), took_us);
+    }
+    worker.meter.request(client.transport, ending, response.status().as_u16(), took_us);
     worker.log.record(&event);
     response
 }
@@ -689,18 +728,12 @@ fn outcome(refusal: &Refusal) -> Outcome<'static> {
     }
 }
 
-/// A target with the names of its query and not their values, which may be secrets.
-fn without_values(target: Option<&PathAndQuery>) -> Cow<'_, str> {
-    let Some(target) = target else { return Cow::Borrowed("*") };
-    let Some(query) = target.query() else { return Cow::Borrowed(target.path()) };
-    let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
-    let names: Vec<_> = names.map(|name| if name.len() > QUERY_NAME_BYTES_MAX { "…" } else { name }).collect();
-    Cow::Owned(format!("{}?{}", target.path(), names.join("&")))
-}
-
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+/// How a request that nobody waited for is counted: not as a success, and not as a fault of ours.
+const NO_ANSWER: u16 = 499;
 
 /// A client that cannot finish a handshake in this time is not one.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -715,9 +748,6 @@ const H2_STREAMS_MAX: u32 = 128;
 const H2_RESETS_MAX: usize = 64;
 const H2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-
-/// A query without `=` might be a token as a whole; one as short as a name is logged.
-const QUERY_NAME_BYTES_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -734,18 +764,5 @@ mod tests {
         let outcome: Result<(), _> = runtime.block_on(caught(stage));
         let refusal = outcome.unwrap_err();
         assert_eq!((refusal.status(), refusal.closes()), (StatusCode::INTERNAL_SERVER_ERROR, true));
-    }
-
-    #[track_caller]
-    fn logged(target: &str, expected: &str) {
-        let target: PathAndQuery = target.parse().unwrap();
-        assert_eq!(without_values(Some(&target)), expected);
-    }
-
-    #[test]
-    fn values_of_a_query_are_not_logged() {
-        logged("/a", "/a");
-        logged("/a?b=secret&c=&d", "/a?b&c&d");
-        logged("/a?eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", "/a?…");
     }
 }

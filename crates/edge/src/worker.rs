@@ -1,6 +1,6 @@
 //! A worker: one thread with a runtime of its own that accepts connections and serves them to their end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +16,7 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::access_log::LocalLog;
 use crate::body::Rooms;
 use crate::gateway::{Live, Shared};
+use crate::meter::Meter;
 use crate::serve;
 use crate::upstream::{self, Pools};
 
@@ -34,6 +35,8 @@ impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecu
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Serving,
+    /// Nothing new is accepted, because another process does; each connection ends with its next answer.
+    Leaving,
     /// Nothing new is accepted; what is open may end.
     Draining,
 }
@@ -65,10 +68,15 @@ pub(crate) struct At {
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: LocalLog,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rooms: Rooms,
     /// The connections to the applications: a reload makes them anew.
     pools: RefCell<Option<Rc<Pools>>>,
+    /// Whether another process has taken over: read for each answer, so apart from `phase`, which has a lock.
+    pub(crate) leaving: Cell<bool>,
+    /// How long a connection may be silent then until it is closed.
+    pub(crate) silence: Duration,
 }
 
 impl Worker {
@@ -113,9 +121,12 @@ pub(crate) fn run(
     local.block_on(&runtime, async move {
         let worker = Rc::new(Worker {
             log: shared.tools.log.local(),
+            meter: shared.meters.worker(),
             shared,
             phase,
             pools: RefCell::default(),
+            leaving: Cell::new(false),
+            silence: drain / 2,
             rooms: Rooms::default(),
         });
         let mut accepting = JoinSet::new();
@@ -152,7 +163,10 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, at: At) -> JoinSet<()
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = phase.wait_for(|phase| *phase == Phase::Draining) => return connections,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => {
+                worker.leaving.set(true);
+                return connections;
+            }
             accepted = listener.accept() => accepted,
             // Reaps those that ended, so that the set does not grow with every connection there ever was.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
@@ -171,7 +185,9 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, at: At) -> JoinSet<()
 
 fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, at: At, connections: &mut JoinSet<()>) {
     // Before anything else, and without a word: a banned address is to cost nothing.
+    worker.meter.accepted();
     if worker.shared.tools.bans.turns_away(peer.ip()) {
+        worker.meter.turned_away();
         return;
     }
     let live = worker.shared.live.load_full();
@@ -179,7 +195,10 @@ fn admit(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, at: At, conne
     // Refused without a word: an answer would cost what the cap protects.
     // A proxy holds connections for many: theirs are counted once it has said whose they are.
     let each = if live.entrance.trusts(peer.ip()) { None } else { live.rules.connections_each };
-    let Ok(mut admission) = cap.admit(peer.ip(), each, live.connections_max) else { return };
+    let Ok(mut admission) = cap.admit(peer.ip(), each, live.connections_max) else {
+        worker.meter.capped();
+        return;
+    };
     let _ = stream.set_nodelay(true);
     let worker = Rc::clone(worker);
     connections.spawn_local(async move {

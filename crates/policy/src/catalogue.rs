@@ -162,6 +162,7 @@ controls! {
     log_access: LogAccess,
     log_system_change: LogSystemChange,
     log_security_event: LogSecurityEvent,
+    log_perf: LogPerf,
     log_retention: LogRetention,
     log_purge: LogPurge,
     log_cipher: LogCipher,

@@ -23,6 +23,7 @@ mod links;
 mod markup;
 mod page;
 mod payment;
+mod perf;
 mod pin;
 mod plaintext;
 mod ports;
@@ -155,6 +156,7 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::LogAccess(control) => Way::Probe(control),
         Control::LogSystemChange(control) => Way::Probe(control),
         Control::LogSecurityEvent(control) => Way::Probe(control),
+        Control::LogPerf(control) => Way::Probe(control),
         Control::LogRetention(control) => Way::Probe(control),
         Control::LogPurge(control) => Way::Probe(control),
         Control::LogCipher(control) => Way::Probe(control),

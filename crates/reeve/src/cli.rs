@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, maintenance, pay, prove,
-    reload, schema, selftest, store, up, watch, witness,
+    reload, schema, selftest, store, successor, top, up, upgrade, watch, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -47,6 +47,10 @@ pub(crate) enum Command {
     Explain(explain::ExplainArgs),
     Up(up::UpArgs),
     Reload(reload::ReloadArgs),
+    Upgrade(upgrade::UpgradeArgs),
+    #[command(hide = true)]
+    Successor(successor::SuccessorArgs),
+    Top(top::TopArgs),
     Ban(ban::BanArgs),
     Maintenance(maintenance::MaintenanceArgs),
     Watch(watch::WatchArgs),

@@ -18,7 +18,10 @@ pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod store;
+pub(crate) mod successor;
+pub(crate) mod top;
 pub(crate) mod up;
+pub(crate) mod upgrade;
 pub(crate) mod watch;
 pub(crate) mod witness;
 
@@ -35,6 +38,9 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Explain(args) => explain::run(args, screen),
         Command::Up(args) => up::run(args, screen),
         Command::Reload(args) => reload::run(args, screen),
+        Command::Upgrade(args) => upgrade::run(args, screen),
+        Command::Successor(args) => successor::run(args),
+        Command::Top(args) => top::run(args, screen),
         Command::Ban(args) => ban::run(args, screen),
         Command::Maintenance(args) => maintenance::run(args, screen),
         Command::Firewall(args) => firewall::run(args, screen),

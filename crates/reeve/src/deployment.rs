@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use ipnet::IpNet;
-use reeve_base::{Clock, Diagnostic, Sealer, Span, SystemClock, SystemEntropy};
+use reeve_base::{Clock, Diagnostic, Recorder, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, BotSettings, Certificate, CertificateError, ChallengeKind, DnsHook,
-    Gateway, LocalAuthority, ProxySettings, Sites, StartError, Tools, UnknownName,
+    Gateway, Inherited, LocalAuthority, ProxySettings, Sites, StartError, Tools, UnknownName,
 };
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{Control, Controls};
@@ -25,11 +25,15 @@ use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
 use crate::keeping::{self, Keeping, Kept, Weakening};
+use crate::metrics;
+use crate::sandbox;
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Settings, Tls, Unknown};
+use crate::upgrade::helper::Helper as UpgradeHelper;
+use crate::upgrade::relay::Relay;
 
 pub(crate) use control::{
-    BanQuestion, ControlError, Hold, MaintenanceQuestion, PayQuestion, PrintQuestion, Reply, Request, Socket, ask,
-    path as control_path,
+    BanQuestion, ControlError, Conversation, Hold, MaintenanceQuestion, PayQuestion, PrintQuestion, Reply, Request,
+    Socket, ask, path as control_path,
 };
 
 /// Settings and policy, both without an error.
@@ -97,6 +101,14 @@ impl Deployment {
         Ok(helper.map(|helper| Arc::new(helper) as Arc<dyn DnsHook>))
     }
 
+    /// Starts the helper that can start another binary. Before the process is shut in.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn upgrade_helper(&self, config: &Path, plan: &sandbox::Plan) -> anyhow::Result<UpgradeHelper> {
+        UpgradeHelper::start(config, &plan.changeable())
+    }
+
     /// Starts the gateway. The handle ends when the log is written to its end, after the gateway has stopped.
     ///
     /// # Errors
@@ -105,22 +117,25 @@ impl Deployment {
         &self,
         clock: &Arc<SystemClock>,
         keeping: &Keeping,
+        relay: &Arc<Relay>,
         settings: reeve_edge::Settings,
+        inherited: Vec<Inherited>,
     ) -> anyhow::Result<(Gateway, Option<JoinHandle<()>>)> {
         if let Some(fault) = self.plain_log().or_else(|| self.two_rules()) {
             return Err(self.loaded.refuse(fault).into());
         }
         let (log, writer) = open_log(&self.loaded)?;
-        let log = log.recorded_by(keeping.recorder());
+        let log = log.recorded_by(Arc::clone(relay) as Arc<dyn Recorder>);
         let sealer = Some(Arc::clone(&keeping.vault) as Arc<dyn Sealer>);
         let (clock, bans) = (Arc::clone(clock) as Arc<dyn Clock>, Arc::clone(&keeping.bans));
         let tools = Tools { clock, entropy: Arc::new(SystemEntropy), log, bans, sealer };
-        let gateway =
-            Gateway::start(settings, &Controls::of(&self.policy), tools).map_err(|error| self.explain(error))?;
+        let gateway = Gateway::start_on(settings, &Controls::of(&self.policy), tools, inherited)
+            .map_err(|error| self.explain(error))?;
         keeping.attend(&gateway);
         if let Some(shared) = keeping.shared_rates() {
             gateway.share_rates(shared);
         }
+        keeping.roll_up(&Controls::of(&self.policy));
         Ok((gateway, writer))
     }
 
@@ -137,6 +152,7 @@ impl Deployment {
         let controls = Controls::of(&self.policy);
         let reloaded = gateway.reload(settings, &controls).map_err(|error| self.explain(error))?;
         keeping.follow(keeping::on_failure(&controls));
+        keeping.roll_up(&controls);
         self.exempt(keeping);
         Ok(reloaded)
     }
@@ -240,6 +256,19 @@ impl Deployment {
         keeping.exempt(keeping.own().iter().copied().chain(proxies).chain(allowed).collect());
     }
 
+    /// Opens the listener for metrics, where the settings name one. Inside a runtime.
+    ///
+    /// # Errors
+    /// With the place in the settings.
+    pub(crate) fn metrics(&self) -> anyhow::Result<Option<metrics::Listener>> {
+        let Some(listen) = &self.loaded.settings.metrics else { return Ok(None) };
+        metrics::Listener::open(listen.value).map(Some).map_err(|error| {
+            let message = format!("metrics cannot be served on {}: {error}", listen.value);
+            let fault = Diagnostic::error("settings::metrics", message).at(listen.span.clone(), "set here");
+            self.loaded.refuse(fault.help("choose a port that is free; `ss -ltnp` shows who has it")).into()
+        })
+    }
+
     /// Where this deployment keeps things.
     pub(crate) fn kept(&self) -> Kept {
         Kept::of(&self.loaded.settings, &Controls::of(&self.policy))
@@ -289,7 +318,7 @@ impl Deployment {
     pub(crate) fn fixed_since(&self, started: &Self) -> Vec<&'static str> {
         let (now, then) = (&self.loaded.settings, &started.loaded.settings);
         let mut changed = Vec::new();
-        if now.access != then.access {
+        if now.access != then.access || now.fields != then.fields {
             changed.push("log");
         }
         if now.data.value != then.data.value {
@@ -303,6 +332,9 @@ impl Deployment {
         }
         if now.ban.nftables.value != then.ban.nftables.value {
             changed.push("ban.nftables");
+        }
+        if now.metrics.as_ref().map(|metrics| metrics.value) != then.metrics.as_ref().map(|metrics| metrics.value) {
+            changed.push("metrics");
         }
         if now.store != then.store {
             changed.push("store");
@@ -516,6 +548,10 @@ fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>
         }
     };
     let (log, writer) = AccessLog::to(sink).context("cannot start the access log")?;
+    let log = match &loaded.settings.fields {
+        Some(fields) => log.only(fields),
+        None => log,
+    };
     Ok((log, Some(writer)))
 }
 

@@ -22,6 +22,16 @@ pub(crate) const LOG: Variable =
 pub(crate) const PASSPHRASE_FILE: Variable =
     Variable { name: "REEVE_PASSPHRASE_FILE", summary: "path of a file with the passphrase of the keys" };
 
+/// Set by systemd for a service with `Type=notify` (sd_notify(3)).
+pub(crate) const NOTIFY_SOCKET: Variable =
+    Variable { name: "NOTIFY_SOCKET", summary: "set by systemd: where `reeve up` says that it serves" };
+
+/// Set by systemd where it opens the sockets (sd_listen_fds(3)); read by `listenfd`.
+const LISTEN_FDS: Variable = Variable { name: "LISTEN_FDS", summary: "set by systemd: sockets that are open already" };
+
+/// What says which sockets came with a start: of one process, and not of those that it starts.
+pub(crate) const SOCKETS: [&str; 3] = [LISTEN_FDS.name, "LISTEN_PID", "LISTEN_FDNAMES"];
+
 /// See <https://no-color.org>. Read by `anstream`, which decides about colour for both streams.
 const NO_COLOR: Variable = Variable { name: "NO_COLOR", summary: "if set and not empty, nothing is coloured" };
 
@@ -29,7 +39,7 @@ const NO_COLOR: Variable = Variable { name: "NO_COLOR", summary: "if set and not
 const CLICOLOR_FORCE: Variable =
     Variable { name: "CLICOLOR_FORCE", summary: "if set and not 0, colour is used even in a pipe" };
 
-const ALL: [Variable; 5] = [CONFIG, LOG, PASSPHRASE_FILE, NO_COLOR, CLICOLOR_FORCE];
+const ALL: [Variable; 7] = [CONFIG, LOG, PASSPHRASE_FILE, NOTIFY_SOCKET, LISTEN_FDS, NO_COLOR, CLICOLOR_FORCE];
 
 /// The part of `reeve --help` that lists them.
 pub(crate) fn help() -> String {

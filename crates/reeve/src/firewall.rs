@@ -33,6 +33,9 @@ pub(crate) struct Order {
     pub(crate) ban: Vec<(IpNet, u64)>,
     /// Who is banned no longer.
     pub(crate) lift: Vec<IpNet>,
+    /// Another helper has the table from now on: leave it as it is at the end.
+    #[serde(default)]
+    pub(crate) leave: bool,
     /// All networks that are wider than one address (or one /64), where one of them changed.
     pub(crate) wide: Option<Vec<(IpNet, u64)>>,
 }
@@ -95,7 +98,10 @@ struct State {
     banned: usize,
     failing: Option<String>,
     allow: Vec<IpNet>,
+    /// Everything is to be told anew.
     allow_changed: bool,
+    /// Another process has taken over.
+    leave: bool,
 }
 
 impl Firewall {
@@ -116,6 +122,16 @@ impl Firewall {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.allow_changed |= state.allow != networks;
         state.allow = networks;
+    }
+
+    /// Tells the kernel everything anew.
+    pub(crate) fn refill(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).allow_changed = true;
+    }
+
+    /// Another process cares for the table from now on: nothing more is told, and nothing taken away at the end.
+    pub(crate) fn leave(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).leave = true;
     }
 
     /// How it is.
@@ -165,10 +181,18 @@ impl Copy {
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        if self.left() {
+            // If it is gone, it has taken the table away already.
+            let _ = self.helper.ask(&Order { leave: true, ..Order::default() });
+        }
         // The end of its input tells the helper to take everything away.
         let Helper { mut child, to, .. } = self.helper;
         drop(to);
         let _ = child.wait();
+    }
+
+    fn left(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).leave
     }
 
     fn fails(&self, error: Option<String>) {
@@ -184,6 +208,9 @@ impl Copy {
 
     /// Tells the kernel what has changed.
     fn step(&mut self) -> anyhow::Result<()> {
+        if self.left() {
+            return Ok(());
+        }
         let allow = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut state.allow_changed).then(|| state.allow.clone())

@@ -6,14 +6,17 @@
 mod bans;
 mod certificates;
 mod desk;
+mod handover;
 mod maintenance;
 mod open;
 mod payment;
+mod perf;
 mod prints;
 mod purge;
 mod rates;
 mod recorder;
 mod system;
+mod top;
 mod uptime;
 mod verdict;
 mod watches;
@@ -38,8 +41,10 @@ use crate::firewall::{Firewall, Helper};
 use crate::sandbox;
 use crate::settings::{Counters, Database, LedgerSettings, Located, Place, Seal, Settings, StoreSettings, Tls};
 
+pub(crate) use handover::Rest;
 pub(crate) use maintenance::Window;
 pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, store_settings};
+pub(crate) use perf::Vitals;
 pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
 pub(crate) use uptime::UptimePlan;
@@ -151,7 +156,7 @@ pub(crate) struct Keeping {
     /// Held only for a moment.
     watches: Mutex<Option<watches::Watches>>,
     /// The kernel's copy of the bans, where there is one.
-    firewall: OnceLock<Firewall>,
+    firewall: OnceLock<Arc<Firewall>>,
     ban_post: tokio::sync::Mutex<bans::BanPost>,
     /// Held only for a moment.
     maintenance: Mutex<maintenance::Maintenance>,
@@ -167,6 +172,7 @@ pub(crate) struct Keeping {
     /// The scripts on the payment pages of the gateway that is attended.
     scripts: OnceLock<PaymentScripts>,
     script_post: tokio::sync::Mutex<payment::ScriptPost>,
+    perf: perf::Perf,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
 }
@@ -250,6 +256,7 @@ impl Keeping {
             rates,
             scripts: OnceLock::new(),
             script_post: tokio::sync::Mutex::default(),
+            perf: perf::Perf::default(),
             sandbox: Value::Null,
         })
     }
@@ -285,7 +292,7 @@ impl Keeping {
     pub(crate) fn guard_host(&self, helper: Helper) -> std::io::Result<()> {
         let firewall = Firewall::start(helper, Arc::clone(&self.bans), Arc::clone(&self.clock))?;
         // There is one for each process, and this is called once.
-        let _ = self.firewall.set(firewall);
+        let _ = self.firewall.set(Arc::new(firewall));
         Ok(())
     }
 

@@ -19,11 +19,13 @@ mod failure;
 mod firewall;
 mod input;
 mod keeping;
+mod metrics;
 mod reference;
 mod sandbox;
 mod screen;
 mod settings;
 mod terminal;
+mod upgrade;
 mod witnessing;
 
 use clap::Parser;

@@ -73,7 +73,11 @@ pub(crate) struct Settings {
     pub(crate) pages: Option<Located<PathBuf>>,
     /// Where the access log goes.
     pub(crate) access: Access,
+    /// What is written of each event; everything if nothing is said.
+    pub(crate) fields: Option<Vec<String>>,
     /// How the process is run.
+    /// Where Prometheus may read how the gateway does; nowhere if nothing is said.
+    pub(crate) metrics: Option<Located<SocketAddr>>,
     pub(crate) server: Server,
     /// What the probes cannot know.
     pub(crate) prove: Prove,
@@ -135,6 +139,8 @@ pub(crate) struct Server {
     pub(crate) workers: u16,
     /// How long requests may take to end after a stop is asked for.
     pub(crate) drain: Period,
+    /// How long each of the two steps of an upgrade may take: until the new process is prepared, and until it serves.
+    pub(crate) upgrade: Period,
     /// The most client connections at any time, over all listeners.
     pub(crate) connections: u32,
     /// How the process is shut in once everything is open.

@@ -55,6 +55,16 @@ control! {
 }
 
 control! {
+    /// How the gateway performs is recorded: how many requests, how fast, how many refused, at what cost.
+    LogPerf = "log.perf";
+    enforced "at the end of each period the gateway records how many requests it answered, refused and failed, within which time half, 95 % and 99 % of them were answered, the processor time and memory that it used, and how far the ledger is behind";
+    proved "sends requests, one of which is refused, and waits for the next record: it must be new, join the one before it without a gap, and have counted them";
+    serves ["NIST SP 800-53r5 AU-12", "NIST SP 800-53r5 SI-4", "ISO 27001:2022 A.8.6", "SOC 2 A1.1"];
+    /// How often.
+    every: Period = Period::minutes(1), lower, from Period::seconds(1), to Period::minutes(60);
+}
+
+control! {
     /// Request logs are kept no longer than this.
     LogRetention = "log.retention";
     enforced "each day's request log has a key of its own, which is destroyed when the day is this long past";

@@ -186,7 +186,6 @@ pub const PLANNED: &[Planned] = &[
     plan("identity", "lockout.count"),
     plan("identity", "lockout.duration"),
     plan("ledger", "log.acl_change"),
-    plan("ledger", "log.perf"),
     plan("watch", "log.sanitise"),
     plan("supply", "log.schema"),
     plan("watch", "log.sources"),

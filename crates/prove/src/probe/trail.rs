@@ -169,7 +169,7 @@ fn program(status: &Status) -> Result<String, Cause> {
 
 /// Sends what no policy lets through, a request without Host (RFC 9112 section 3.2), and returns the event id that the
 /// page shows.
-async fn provoke(site: &Site) -> Result<String, Cause> {
+pub(super) async fn provoke(site: &Site) -> Result<String, Cause> {
     let path = site.invented_path()?;
     let sent = site.send_raw(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes(), Until::Answers(1)).await?;
     let page = String::from_utf8_lossy(&sent.bytes).into_owned();

@@ -24,8 +24,15 @@ use tokio::net::UnixListener;
 pub(crate) enum Request {
     /// Read settings and policy again.
     Reload,
+    /// Let another binary take over.
+    Upgrade {
+        /// Which, by its absolute path; the one that was started if nothing is said.
+        program: Option<PathBuf>,
+    },
     /// What runs, and how its ledger, keys and store are.
     Status,
+    /// What the gateway counts, and how long requests take by route.
+    Top,
     /// The newest entries of the ledger with an event whose member `key` is `value`, each with its proof.
     Find {
         /// A member of an event: `id`, `object`, `activity`, `actor`.

@@ -17,15 +17,30 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let ignored = ignore_signals();
     let (input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
     let outcome = ignored.and_then(|()| serve(input, &mut output));
+    if matches!(outcome, Ok(Table::Left)) {
+        return Ok(());
+    }
     let farewell = nft(&nft::farewell());
-    outcome.and(farewell)
+    outcome.map(drop).and(farewell)
 }
 
-fn serve(mut input: impl BufRead, output: &mut impl Write) -> anyhow::Result<()> {
-    let mut line = String::new();
+/// Whose the table is at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Ours,
+    Left,
+}
+
+fn serve(mut input: impl BufRead, output: &mut impl Write) -> anyhow::Result<Table> {
+    let (mut line, mut table) = (String::new(), Table::Ours);
     while (&mut input).take(LINE_BYTES_MAX).read_line(&mut line)? > 0 {
-        let done =
-            serde_json::from_str::<Order>(&line).context("not an order").and_then(|order| nft(&nft::commands(&order)));
+        let done = match serde_json::from_str::<Order>(&line).context("not an order") {
+            Ok(Order { leave: true, .. }) => {
+                table = Table::Left;
+                Ok(())
+            }
+            order => order.and_then(|order| nft(&nft::commands(&order))),
+        };
         let done = Done { error: done.err().map(|error| format!("{error:#}")) };
         let mut answer = serde_json::to_vec(&done)?;
         answer.push(b'\n');
@@ -33,7 +48,7 @@ fn serve(mut input: impl BufRead, output: &mut impl Write) -> anyhow::Result<()>
         output.flush()?;
         line.clear();
     }
-    Ok(())
+    Ok(table)
 }
 
 fn ignore_signals() -> anyhow::Result<()> {

@@ -71,6 +71,7 @@ impl Keeping {
         let _ = self.care.outward.set(gateway.outward());
         self.attend_maintenance(gateway);
         let _ = self.scripts.set(gateway.scripts());
+        self.meter(gateway.meters());
     }
 
     /// How the gateway reaches its applications.
@@ -94,9 +95,12 @@ impl Keeping {
 
     /// Does what is due, for as long as this is polled.
     pub(crate) async fn care(&self) {
-        match self.care.certificates.get() {
-            Some(certificates) => self.keeper().run(certificates).await,
-            None => std::future::pending().await,
+        tokio::join!(self.care_for_certificates(), self.tell_performance());
+    }
+
+    async fn care_for_certificates(&self) {
+        if let Some(certificates) = self.care.certificates.get() {
+            self.keeper().run(certificates).await;
         }
     }
 

@@ -13,15 +13,15 @@ use serde_json::{Value, json};
 
 use super::{Act, Keeping, VerdictRecord, purge};
 use crate::deployment::{Hold, Reply, Request};
-use crate::firewall::Firewall;
 use crate::settings::{Database, Place};
 
 impl Keeping {
-    /// Answers a question. `Reload` is the gateway's and never comes here.
+    /// Answers a question. `Reload` and `Upgrade` are the gateway's and never come here.
     pub(crate) async fn answer(&self, request: Request, asker: &str) -> Reply {
         let outcome = match request {
-            Request::Reload => Err(anyhow::anyhow!("nothing here reads settings again")),
+            Request::Reload | Request::Upgrade { .. } => Err(anyhow::anyhow!("only a running gateway can do that")),
             Request::Status => self.status().await,
+            Request::Top => self.top(),
             Request::Find { key, value, limit } => self.find(key, value, limit).await,
             Request::Evidence { rows } => self.evidence(rows, asker).await,
             Request::Verdict { clause } => self.verdict(&clause).await,
@@ -82,7 +82,7 @@ impl Keeping {
                 "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok(),
                 "judges": self.bans.judged_prints(),
             },
-            "firewall": self.firewall.get().map(Firewall::status),
+            "firewall": self.firewall.get().map(|firewall| firewall.status()),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,
         });

@@ -107,6 +107,7 @@ impl Plan {
         for listener in settings.listen.https.iter().chain(&settings.listen.http) {
             plan.listen(listener.value.port());
         }
+        settings.metrics.iter().for_each(|metrics| plan.listen(metrics.value.port()));
         plan.keeping(settings);
         if let Ok(program) = std::env::current_exe() {
             // Its digest is recorded at the start and at every reload.
@@ -187,6 +188,12 @@ impl Plan {
     /// The TCP port may be bound; 0 stands for any that the system chooses.
     pub(crate) fn listen(&mut self, port: u16) {
         self.listen.insert(port);
+    }
+
+    /// Whatever may be written below these is not to be trusted more than this process.
+    pub(crate) fn changeable(&self) -> Vec<PathBuf> {
+        let may_write = |grant: &Grant| matches!(grant, Grant::Change | Grant::Append);
+        self.open.iter().filter(|(grant, _)| may_write(grant)).map(|(_, path)| path.clone()).collect()
     }
 
     pub(super) fn open(&self) -> impl Iterator<Item = (Grant, &Path)> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use reeve_base::document::{Faults, Fields, FromValue, Table};
 use reeve_base::{Diagnostic, Period};
+use reeve_edge::AccessLog;
 
 use super::{
     Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, ban, callers, keeping, sense,
@@ -46,6 +47,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let watch = top.value("watch");
     let pages = section(&mut top, "pages", None);
     let log = section(&mut top, "log", None);
+    let metrics = section(&mut top, "metrics", None);
     let server = section(&mut top, "server", None);
     let prove = section(&mut top, "prove", None);
     top.finish();
@@ -68,7 +70,8 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let bots = callers::read_bots(bots.unwrap_or(&empty), faults);
     let watch = watch::read(watch, folder, faults);
     let pages = pages.and_then(|table| read_pages(table, folder, faults));
-    let access = read_access(log.unwrap_or(&empty), folder, faults);
+    let (access, fields) = read_access(log.unwrap_or(&empty), folder, faults);
+    let metrics = metrics.and_then(|table| read_metrics(table, faults));
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), folder, faults);
     let (tls, sites) = tls?;
@@ -90,6 +93,8 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         watch,
         pages,
         access,
+        fields,
+        metrics,
         server,
         prove,
     })
@@ -130,34 +135,49 @@ fn read_listen(table: &Table, faults: &mut Faults) -> Option<Listen> {
     Some(Listen { https: https?, http, public, proxies })
 }
 
-fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> Access {
+fn read_access(table: &Table, folder: &Path, faults: &mut Faults) -> (Access, Option<Vec<String>>) {
     let mut fields = Fields::new(table, "`[log]`", faults);
     let access = fields.optional::<Located<String>>("access");
+    let chosen = fields.optional::<Vec<Located<String>>>("fields");
+    for wrong in chosen.iter().flatten().filter(|field| !AccessLog::FIELDS.contains(&field.value.as_str())) {
+        let fault = Diagnostic::error("document::wrong-value", format!("no event has a field `{}`", wrong.value));
+        let help = format!("there are {}", AccessLog::FIELDS.join(", "));
+        fields.faults().push(fault.at(wrong.span.clone(), "this name").help(help));
+    }
     if let Some(empty) = access.as_ref().filter(|access| access.value.trim().is_empty()) {
         let fault = Diagnostic::error("document::wrong-value", "`access` is empty");
         fields.faults().push(fault.at(empty.span.clone(), "this value").help(ACCESS_HELP));
     }
     fields.finish();
-    match access {
+    let access = match access {
         None => Access::Stdout,
         Some(access) => match access.value.as_str() {
             "stdout" => Access::Stdout,
             "off" => Access::Off,
             _ => Access::File(resolved(folder, access.map(PathBuf::from))),
         },
-    }
+    };
+    (access, chosen.map(|chosen| chosen.into_iter().map(|field| field.value).collect()))
 }
 
 const ACCESS_HELP: &str = "write \"stdout\", \"off\" or a path such as \"access.log\"";
+
+fn read_metrics(table: &Table, faults: &mut Faults) -> Option<Located<SocketAddr>> {
+    let mut fields = Fields::new(table, "`[metrics]`", faults);
+    let listen = fields.optional("listen");
+    fields.finish();
+    listen
+}
 
 fn read_server(table: &Table, cores: u16, faults: &mut Faults) -> Server {
     let mut fields = Fields::new(table, "`[server]`", faults);
     let workers = bounded(&mut fields, "workers", &(1..=WORKERS_MAX), cores.clamp(1, WORKERS_MAX));
     let drain = bounded(&mut fields, "drain", &(Period::seconds(0)..=Period::minutes(10)), Period::seconds(10));
+    let upgrade = bounded(&mut fields, "upgrade", &(Period::seconds(1)..=Period::minutes(10)), Period::minutes(1));
     let connections = bounded(&mut fields, "connections", &(1..=1_000_000), 10_000);
     let sandbox = read_sandbox(&mut fields);
     fields.finish();
-    Server { workers, drain, connections, sandbox }
+    Server { workers, drain, upgrade, connections, sandbox }
 }
 
 fn read_sandbox(fields: &mut Fields<'_, '_>) -> Sandbox {

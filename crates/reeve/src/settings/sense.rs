@@ -19,8 +19,33 @@ pub(super) fn check(settings: &Settings, faults: &mut Faults) {
         unused_keys(upstream, faults);
     }
     upstreams::check(settings, faults);
+    open_metrics(settings, faults);
     certificates::check(settings, faults);
     certificates::unnamed_public(settings, faults);
+}
+
+/// Figures that anybody could read, or a port that is taken already.
+fn open_metrics(settings: &Settings, faults: &mut Faults) {
+    let Some(metrics) = &settings.metrics else { return };
+    if let Some(taken) = listeners(&settings.listen).find(|listener| overlap(listener.value, metrics.value)) {
+        let message = format!("`{}` is listened on for the site as well", metrics.value);
+        faults.push(
+            Diagnostic::error("settings::listener-twice", message)
+                .at(metrics.span.clone(), "metrics could not be read here")
+                .at(taken.span.clone(), "because of this listener")
+                .help("give the metrics a port of their own, such as \"127.0.0.1:9464\""),
+        );
+    }
+    let address = metrics.value.ip();
+    let private = match address {
+        IpAddr::V4(four) => four.is_private() || four.is_link_local(),
+        IpAddr::V6(six) => six.is_unique_local() || six.is_unicast_link_local(),
+    };
+    if !address.is_loopback() && !private {
+        let fault = Diagnostic::warning("settings::open-metrics", "whoever reaches this address can read the metrics");
+        let fault = fault.at(metrics.span.clone(), "no address of a private network");
+        faults.push(fault.help("write a loopback or private address; the metrics are served without a password"));
+    }
 }
 
 /// Two listeners on one port: the second could not open.

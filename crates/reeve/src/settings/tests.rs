@@ -93,7 +93,13 @@ fn the_gateway_is_not_its_own_upstream() {
 #[test]
 fn numbers_are_accepted_at_their_bounds_and_refused_past_them() {
     let url = "url = \"http://127.0.0.1:3000\"";
-    for (key, within, past) in [("workers", "256", "257"), ("workers", "1", "0"), ("drain", "'10m'", "'11m'")] {
+    for (key, within, past) in [
+        ("workers", "256", "257"),
+        ("workers", "1", "0"),
+        ("drain", "'10m'", "'11m'"),
+        ("upgrade", "'1s'", "'0s'"),
+        ("upgrade", "'10m'", "'11m'"),
+    ] {
         check(url, &format!("{url}\n[server]\n{key} = {within}"), &[]);
         check(url, &format!("{url}\n[server]\n{key} = {past}"), &[("settings::out-of-range", past)]);
     }

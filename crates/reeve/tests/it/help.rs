@@ -2,7 +2,7 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 17] = [
     "demo",
     "init",
     "check",
@@ -10,6 +10,8 @@ const VERBS: [&str; 15] = [
     "up",
     "reload",
     "pay",
+    "upgrade",
+    "top",
     "prove",
     "ledger",
     "key",

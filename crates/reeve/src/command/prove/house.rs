@@ -91,6 +91,7 @@ impl House {
         };
         let keeping = Keeping::open(kept, vault, keeping::on_failure(controls), clock, entropy, weakening).await?;
         let keeping = Arc::new(keeping);
+        keeping.roll_up(controls);
         if old_logs {
             plant_old_logs(&keeping).await?;
             travel.arrive();

@@ -11,8 +11,8 @@ use anyhow::Context;
 use reeve_base::{Clock, Period, Rate, SystemClock, SystemEntropy, Verdict};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{
-    BanAuto, BanHttp, BanSsh, Control, Controls, HdrFrame, NetOpenPorts, PortRange, RateHeader, RateIp, RateUser,
-    RouteRate, TlsFloor, TlsVersion, UrlPath,
+    BanAuto, BanHttp, BanSsh, Control, Controls, HdrFrame, LogPerf, NetOpenPorts, PortRange, RateHeader, RateIp,
+    RateUser, RouteRate, TlsFloor, TlsVersion, UrlPath,
 };
 use reeve_prove::Options;
 use serde::Serialize;
@@ -157,6 +157,7 @@ fn off(control: &Control) -> Off {
         | Control::EdgeIpAllow(_)
         | Control::BotUa(_)
         | Control::BotSignature(_)
+        | Control::LogPerf(_)
         | Control::EdgeSmuggling(_)
         | Control::EdgeSlowAndFlood(_)
         | Control::DiscloseSecurityTxt(_)
@@ -205,6 +206,7 @@ fn shortened(control: &Control) -> Control {
             let routes = with_a_route(control.routes);
             Control::RateHeader(RateHeader { routes, ..control })
         }
+        Control::LogPerf(_) => Control::LogPerf(LogPerf { every: SCRATCH_PERIOD }),
         other => other,
     }
 }
@@ -255,6 +257,7 @@ fn inside(control: &Control) -> Inside {
         | Control::LogSystemChange(_)
         | Control::LogSecurityEvent(_)
         | Control::LogCipher(_)
+        | Control::LogPerf(_)
         | Control::BodyNoPersist(_)
         | Control::PayScripts(_)
         | Control::CacheCipher(_)
@@ -344,6 +347,8 @@ fn cells(outcome: &Outcome) -> [String; 5] {
 
 /// Long enough to be seen, short enough to be waited for.
 const SCRATCH_BAN: Period = Period::seconds(3);
+
+const SCRATCH_PERIOD: Period = Period::seconds(2);
 
 /// A promise that nothing runs for.
 const PLANNED_CLAUSE: &str = "[clause.planned]\nsection = \"SECTION\"\ntext = \"Accounts lock.\"\ncontrol = \"identity.lockout\"\nseverity = \"low\"\n";

@@ -22,6 +22,7 @@ use crate::deployment::Deployment;
 use crate::failure;
 use crate::keeping::Keeping;
 use crate::screen::Screen;
+use crate::upgrade::relay::Relay;
 
 /// A row for each step; after one that fails there is nothing to go on with.
 pub(super) fn serve(trial: &Trial, deployment: &Deployment, vault: Arc<Vault>, screen: &Screen) -> Vec<Row> {
@@ -77,7 +78,8 @@ fn start(deployment: &Deployment, vault: Arc<Vault>, clock: &Arc<SystemClock>) -
         anyhow::Ok(keeping)
     })?;
     let settings = runtime.block_on(deployment.edge(&keeping));
-    let (gateway, writer) = deployment.start(clock, &keeping, settings)?;
+    let relay = Arc::new(Relay::new(keeping.recorder()));
+    let (gateway, writer) = deployment.start(clock, &keeping, &relay, settings, Vec::new())?;
     Ok((runtime, keeping, gateway, writer))
 }
 
