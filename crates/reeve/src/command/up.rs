@@ -143,7 +143,7 @@ fn serve(
             screen,
         };
         let outcome = running.until_stopped().await?;
-        running::close(running, outcome, writer, &supervisor).await?;
+        Box::pin(running::close(running, outcome, writer, &supervisor)).await?;
         Ok(ExitCode::Holds)
     })
 }

@@ -63,7 +63,9 @@ pub(crate) async fn run(
     let mut outcomes = Vec::new();
     for (number, control) in controls.iter().enumerate() {
         screen.talk(format_args!("  {:>2}/{} {}", number + 1, controls.len(), control.name()));
-        outcomes.push(try_both(control, &clock).await.with_context(|| format!("cannot try `{}`", control.name()))?);
+        outcomes.push(
+            Box::pin(try_both(control, &clock)).await.with_context(|| format!("cannot try `{}`", control.name()))?,
+        );
     }
     show(&outcomes, json, screen)
 }
