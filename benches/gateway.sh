@@ -2,6 +2,7 @@
 # The gateway's cost for each request beside nginx as a plain TLS proxy, in one run on one machine.
 #
 #   benches/gateway.sh            every case, 3 rounds of 6 s; about 3 minutes
+#   benches/gateway.sh --guarded  the bare gateway beside one with limits, 100,000 bans and validation
 #   benches/gateway.sh --help     the options
 #
 # What is compared is processor time and not throughput: the time that the proxy's threads were on a processor
@@ -22,7 +23,7 @@ readonly CONNECTIONS=16 STREAMS=16
 readonly POOL=512
 readonly PROXY_CORE=0 LOAD_CORE=1
 # What a browser sends beside Host.
-readonly HEADERS=(
+HEADERS=(
   "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
   "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
   "Accept-Language: en-GB,en;q=0.5"
@@ -33,7 +34,9 @@ readonly HEADERS=(
   "Cache-Control: max-age=0"
 )
 
-seconds=6 rounds=3 nginx_buffer=""
+seconds=6 rounds=3 nginx_buffer="" guarded=""
+# Bans that the guarded gateway holds, none of the load's own address.
+readonly BANS=100000
 cases=("${ALL_CASES[@]}")
 reeves=()
 
@@ -45,6 +48,9 @@ Usage: benches/gateway.sh [OPTIONS]
   --rounds N       measurements of each case and proxy, interleaved (default 3)
   --cases LIST     of h1-1k,h1-64k,h2-1k,h2-64k (default all): protocol and size of the answer
   --reeve PATH     the binary (default: the release build); given more than once, all are measured in the same run
+  --guarded        instead of the demo's policy: `bare`, with nothing but a TLS version promised, beside `guarded`, with the
+                   demo's controls, rates of address, user, key and route, lists of bots, characters, an OpenAPI document,
+                   and 100,000 networks banned
   --nginx-buffer SIZE
                    nginx's proxy and TLS buffers, such as 64k (default: as nginx has them)
   --help           this text
@@ -213,14 +219,15 @@ TEXT
   add_proxy nginx "$worker"
 }
 
-# start_reeve NAME BINARY
+# start_reeve NAME BINARY POLICY [DOCUMENT]
 start_reeve() {
-  local name=$1 binary=$2
+  local name=$1 binary=$2 policy=$3 more=""
+  if (($# > 3)); then more=$(printf 'openapi = "%s"\n[session]\ncookie = "session"' "$4"); fi
   next_port
   mkdir "$folder/$name"
   cat >"$folder/$name/reeve.toml" <<TEXT
 schema = "reeve.settings/1"
-policy = "$folder/policy.toml"
+policy = "$policy"
 data = "data"
 [listen]
 https = ["127.0.0.1:$port"]
@@ -230,6 +237,7 @@ key = "$folder/key.pem"
 [upstream]
 url = "http://$upstream"
 connections = $POOL
+$more
 [server]
 workers = 1
 [log]
@@ -252,6 +260,75 @@ write_policy() {
   if (($(grep -c -e 'rate = "60000000/min", burst = 1000000' -e 'connections = 4096' "$folder/policy.toml") != 2)); then
     could_not_measure "policies/demo.toml no longer has the two limits that must be raised here"
   fi
+}
+
+# The two ends of what a policy can ask of a request.
+write_guarded() {
+  cat >"$folder/bare.toml" <<'TEXT'
+schema = "reeve.policy/1"
+[policy]
+title = "Bare"
+company = "Example Ltd"
+version = "1"
+owner = "ops@example.com"
+review = { every = "12 months", last = 2026-11-01, approvers = 1 }
+[section.all]
+title = "All"
+[clause.tls]
+section = "all"
+text = "We speak {min} or newer."
+control = "tls.floor"
+severity = "high"
+TEXT
+  {
+    cat "$folder/policy.toml"
+    local name control with
+    while IFS='|' read -r name control with; do
+      printf '\n[clause.%s]\nsection = "requests"\ntext = "Something is promised."\ncontrol = "%s"\nseverity = "high"\n%s\n' \
+        "$name" "$control" "${with:+with = $with}"
+    done <<'TEXT'
+bench-user|rate.user|{ rate = "60000000/min", burst = 1000000, routes = [{ path = "/1k", rate = "60000000/min", burst = 1000000 }] }
+bench-key|rate.header|{ header = "X-API-Key", rate = "60000000/min", burst = 1000000 }
+bench-agents|bot.ua|
+bench-signature|bot.signature|
+bench-schema|input.schema|
+bench-type|input.type|
+bench-format|input.format|
+bench-charset|input.charset|
+TEXT
+  } >"$folder/guarded.toml"
+  cat >"$folder/api.yaml" <<'TEXT'
+openapi: 3.1.0
+info: { title: Two files, version: "1" }
+paths:
+  /1k: { get: { responses: { "200": { description: a file } } } }
+  /64k: { get: { responses: { "200": { description: a file } } } }
+TEXT
+  HEADERS+=("X-API-Key: 9f2c4e61d0b84a7c")
+}
+
+# Bans that many networks over the control socket of a gateway: ban_many NAME
+ban_many() {
+  python3 - "$folder/$1/data/control.sock" "$BANS" <<'TEXT'
+import json, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+
+path, count = sys.argv[1], int(sys.argv[2])
+
+def ban(number):
+    network = f"100.{64 + (number >> 16)}.{number >> 8 & 255}.{number & 255}/32"
+    question = {"bans": {"add": {"network": network, "seconds": 86400, "reason": "bench"}}}
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.connect(path)
+        stream.sendall(json.dumps(question).encode() + b"\n")
+        answer = json.loads(stream.makefile().readline())
+    if not answer["done"]:
+        sys.exit(answer["text"])
+
+with ThreadPoolExecutor(64) as pool:
+    for _ in pool.map(ban, range(count), chunksize=64):
+        pass
+TEXT
 }
 
 # Those that are measured: names in order; port and process by name.
@@ -362,6 +439,7 @@ report() {
 while (($# > 0)); do
   case $1 in
     -h | --help) usage; exit 0 ;;
+    --guarded) guarded=yes; shift ;;
     --seconds | --rounds | --cases | --reeve | --nginx-buffer)
       (($# >= 2)) || could_not_measure "$1 needs a value"
       case $1 in
@@ -396,15 +474,23 @@ folder=$(mktemp -d)
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=localhost \
   -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>/dev/null
 write_policy
+if [[ -n $guarded ]]; then write_guarded; fi
 write_load
 start_upstream
 start_nginx
-for number in "${!reeves[@]}"; do
-  name=reeve
-  if ((number > 0)); then name=reeve-$((number + 1)); fi
-  start_reeve "$name" "${reeves[$number]}"
-  idle_memory[$name]=$(resident_kib "${pids[$name]}")
-done
+if [[ -n $guarded ]]; then
+  start_reeve bare "${reeves[0]}" "$folder/bare.toml"
+  start_reeve guarded "${reeves[0]}" "$folder/guarded.toml" "$folder/api.yaml"
+  for name in bare guarded; do idle_memory[$name]=$(resident_kib "${pids[$name]}"); done
+  ban_many guarded || could_not_measure "the networks could not be banned"
+else
+  for number in "${!reeves[@]}"; do
+    name=reeve
+    if ((number > 0)); then name=reeve-$((number + 1)); fi
+    start_reeve "$name" "${reeves[$number]}" "$folder/policy.toml"
+    idle_memory[$name]=$(resident_kib "${pids[$name]}")
+  done
+fi
 
 for case in "${cases[@]}"; do
   for proxy in "${proxies[@]}"; do load "$case" "${ports[$proxy]}" 1 >/dev/null || true; done
