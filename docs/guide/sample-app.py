@@ -20,6 +20,8 @@ class App(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
+        # For its looks, and for scripts of any site to read: nobody thought of that.
+        self.send_header("Set-Cookie", "colours=dark; Path=/")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

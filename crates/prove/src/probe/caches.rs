@@ -78,13 +78,13 @@ impl Probe for CacheCipher {
 
 /// Something random that an answer says: what was asked for, in the redirect of the plaintext port or in a page.
 async fn returned_canary(site: &Site) -> Result<Option<String>, Cause> {
-    let canary = site.invented_path()?;
+    let word = site.invented_path()?.trim_start_matches('/').to_owned();
+    // In the value of a query, which no log of the gateway's shows: in a path it would be found in each of them.
     let request = format!(
-        "GET {canary} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nConnection: close\r\n\r\n",
+        "GET /?canary={word} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\nConnection: close\r\n\r\n",
         site.target().authority(),
         site.user_agent()
     );
-    let word = canary.trim_start_matches('/').to_owned();
     let said = match site.target().http {
         Some(port) => site.send_plain(port, request.as_bytes(), Until::Answers(1)).await?,
         None => site.send_raw(request.as_bytes(), Until::Answers(1)).await?,

@@ -90,7 +90,9 @@ impl Probe for UptimeSlo {
                 let Some(figure) = Figure::of(&told, &month) else { continue };
                 let allowed = self.target.missing_of(month.minutes().saturating_sub(figure.excluded));
                 notes.saw(format!("{}: {figure}, {allowed} may be bad", month.name));
-                if figure.down > allowed {
+                if figure.up + figure.down == 0 {
+                    doubts.push(format!("{}: no minute has been measured yet", month.name));
+                } else if figure.down > allowed {
                     notes.fault(format!("{}: {} bad minutes, {allowed} at most", month.name, figure.down));
                 } else if figure.down + figure.missing > allowed {
                     doubts.push(format!("{}: {figure}, too few to tell", month.name));

@@ -33,7 +33,7 @@ impl Keeping {
                 "durable": vitals.ledger.durable, "sealed": vitals.ledger.sealed, "queued": vitals.ledger.queued,
                 "failing": vitals.ledger.failing,
             },
-            "upstream": self.outlook(),
+            "upstreams": self.outlook(),
             "workers": totals.workers,
             "cpu_ms": u64::try_from(vitals.cpu.as_millis()).unwrap_or(u64::MAX),
             "memory_bytes": vitals.memory_bytes,

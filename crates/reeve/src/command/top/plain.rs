@@ -39,7 +39,7 @@ pub(super) fn header(view: &View) -> Vec<String> {
             view.workers,
             view.cpu_percent,
             view.memory_bytes / 1_000_000,
-            view.upstream.as_deref().unwrap_or("nothing"),
+            in_front_of(&view.upstreams),
         ),
         format!(
             "{:.1} requests/s, {:.1} refused/s, {:.1} failed/s, p50 {}, p99 {}",
@@ -55,6 +55,14 @@ pub(super) fn header(view: &View) -> Vec<String> {
         ),
         ledger,
     ]
+}
+
+fn in_front_of(upstreams: &[String]) -> String {
+    match upstreams {
+        [] => String::from("nothing"),
+        [one] => one.clone(),
+        [one, others @ ..] => format!("{one} and {} more", others.len()),
+    }
 }
 
 pub(super) fn stopped(view: &View) -> Vec<String> {
