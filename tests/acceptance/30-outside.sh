@@ -116,10 +116,14 @@ for target in "careful $careful $careful_http ca.pem" "reeve $reeve $reeve_http 
   begun=$EPOCHREALTIME
   judge "$name" "$at" "$plain" "$ca"
   say "  $(seconds_since "$begun") s, $(json "$name.json" 'd["requests"]') requests"
-  check "exit code 0" is "$status" 0
-  check "no fault is named" is "$(clauses "$name" broken)" ""
+  # nginx has no least rate for bodies: one byte before each of its deadlines holds a connection for ever.
+  fault="" code=0
+  if [[ $name == careful ]]; then fault=slow code=1; fi
+  check "exit code $code" is "$status" $code
+  check "the faults that are named: ${fault:-none}" is "$(clauses "$name" broken)" "$fault"
   check "nothing is left unknown" is "$(clauses "$name" unknown)" ""
-  check "every clause is kept" is "$(json "$name.json" 'd["counts"]["kept"]')" "$(grep -c '^\[clause\.' "$policy")"
+  check "every other clause is kept" is "$(json "$name.json" 'd["counts"]["kept"]')" \
+    $(($(grep -c '^\[clause\.' "$policy") - $(wc -w <<<"$fault")))
 done
 
 say "reeve prove --target, whom to trust"

@@ -83,8 +83,8 @@ cosigned() { [[ -e $ledger/checkpoint.cosigned ]] && "$verifier" "$ledger" "$key
 check "the independent verifier accepts it, as a continuation" within 5 cosigned
 run reeve prove --json
 printf '%s' "$out" >proof.json
-# The application here publishes no pages; everything else is kept.
-check "its own proof holds" is "$(verdict)" "['legal-pages']"
+# The application here publishes no pages and sets no cookie; everything else is kept.
+check "its own proof holds" is "$(verdict)" "['guarded-cookies', 'legal-pages']"
 check "the witness cosigned" has \
   "$(json proof.json '[c["seen"] for c in d["clauses"] if c["clause"] == "tamper-evident"][0]')" "outside/witness"
 # What was recorded a moment ago is read once it is sealed.

@@ -77,7 +77,7 @@ impl Watch {
         Self { kind, rule: rule.into(), tail, filter, clock, zone, actuator, seen: Seen::default(), failing: None }
     }
 
-    /// Reads what is new, at most [`LOOK_BYTES_MAX`], and tells of the failures in it.
+    /// Reads what is new, a bounded part of it, and tells of the failures in it.
     pub fn look(&mut self) -> Looked {
         let Self { rule, tail, filter, clock, zone, actuator, seen, .. } = self;
         let now = clock.now();

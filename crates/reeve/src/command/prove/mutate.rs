@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use reeve_base::{Clock, Period, Rate, SystemClock, SystemEntropy, Verdict};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{
@@ -60,13 +61,15 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
     let controls = chosen(names, policy, &clock)?;
-    let mut outcomes = Vec::new();
-    for (number, control) in controls.iter().enumerate() {
-        screen.talk(format_args!("  {:>2}/{} {}", number + 1, controls.len(), control.name()));
-        outcomes.push(
-            Box::pin(try_both(control, &clock)).await.with_context(|| format!("cannot try `{}`", control.name()))?,
-        );
-    }
+    let (count, clock) = (controls.len(), &clock);
+    let tries = controls.iter().enumerate().map(|(number, control)| {
+        Box::pin(async move {
+            screen.talk(format_args!("  {:>2}/{count} {}", number + 1, control.name()));
+            try_both(control, clock).await.with_context(|| format!("cannot try `{}`", control.name()))
+        })
+    });
+    // Each has an instance of its own, and most of their time they wait for something not to happen.
+    let outcomes: Vec<_> = stream::iter(tries).buffered(AT_ONCE).try_collect().await?;
     show(&outcomes, json, screen)
 }
 
@@ -95,6 +98,9 @@ fn chosen(names: &[String], policy: Option<&Path>, clock: &SystemClock) -> anyho
     anyhow::ensure!(!controls.is_empty(), "the policy has no clause that anything judges");
     Ok(controls)
 }
+
+/// More would get into each other's way: some flood their instance.
+const AT_ONCE: usize = 2;
 
 fn distinct<'c>(controls: impl Iterator<Item = &'c Control>) -> Vec<Control> {
     let mut distinct: Vec<Control> = Vec::new();
