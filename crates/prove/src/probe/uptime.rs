@@ -150,11 +150,11 @@ impl Figure {
     fn of(told: &Told, month: &Month) -> Option<Self> {
         let begins = told.since?.max(month.from).as_second().div_euclid(60);
         let ends = month.until.as_second().div_euclid(60);
-        // The minute that runs counts as far as it is measured, and is no gap yet.
-        let runs = month.until < month.end;
+        // The newest minutes count as far as they are measured, and are no gaps yet.
+        let newest = if month.until < month.end { SETTLED.as_secs().div_euclid(60) + 1 } else { 0 };
         let counts = |minute: &i64| *minute < ends || measured(told, *minute).is_some();
         let mut figure = Self::default();
-        for minute in (begins..ends + i64::from(runs)).filter(counts) {
+        for minute in (begins..ends + newest).filter(counts) {
             let at = |time: Timestamp| time.as_second().div_euclid(60);
             if told.excluded.iter().any(|window| at(window.from) <= minute && minute < at(window.to)) {
                 figure.excluded += 1;
