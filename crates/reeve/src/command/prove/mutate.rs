@@ -62,11 +62,9 @@ pub(crate) async fn run(
     let clock = Arc::new(SystemClock::new());
     let controls = chosen(names, policy, &clock)?;
     let (count, clock) = (controls.len(), &clock);
-    let tries = controls.iter().enumerate().map(|(number, control)| {
-        Box::pin(async move {
-            screen.talk(format_args!("  {:>2}/{count} {}", number + 1, control.name()));
-            try_both(control, clock).await.with_context(|| format!("cannot try `{}`", control.name()))
-        })
+    let tries = controls.iter().enumerate().map(|(number, control)| async move {
+        screen.talk(format_args!("  {:>2}/{count} {}", number + 1, control.name()));
+        Box::pin(try_both(control, clock)).await.with_context(|| format!("cannot try `{}`", control.name()))
     });
     // Each has an instance of its own, and most of their time they wait for something not to happen.
     let outcomes: Vec<_> = stream::iter(tries).buffered(AT_ONCE).try_collect().await?;
