@@ -1,5 +1,7 @@
 //! One connection from its first byte to its last, and one request from its stages to its answer.
 
+mod record;
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -42,14 +44,14 @@ use crate::guard::{Finding, Guard, Heads};
 use crate::maintenance;
 use crate::meter::{Ending, Handshake};
 use crate::page::{page, prefers_json};
-use crate::rate::{Allowance, Asked, whole_seconds};
+use crate::rate::{Asked, whole_seconds};
 use crate::redact;
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client, Parsed, Transport};
-use crate::response::Personal;
 use crate::rules::Plain;
 use crate::taking::Taking;
 use crate::worker::{At, LocalExecutor, Phase, Speaks, Worker};
+use record::{Record, Unanswered, microseconds, outcome};
 
 /// Serves one connection until it ends or the gateway stops.
 pub(crate) async fn connection(
@@ -294,76 +296,6 @@ fn service(
         // Boxed: HTTP/2 makes a task of it, and on its way there and back the task is copied half a dozen times.
         Box::pin(async move { Ok(answer(&worker, &client, request).await) })
     })
-}
-
-/// What is kept of a request for its event, after the request itself has gone on.
-struct Record {
-    started: Ticks,
-    time: reeve_base::Timestamp,
-    id: EventId,
-    method: Method,
-    target: Option<PathAndQuery>,
-    /// Whether the connection has one request after the other.
-    h1: bool,
-    /// Whether the answer may be one person's own.
-    personal: Personal,
-    /// That a payment page, or a script on one, is asked for.
-    visit: Option<Visit>,
-    order: Option<HeaderOrder>,
-    /// How it stands with the limits on rates, once they have counted it.
-    allowance: Cell<Allowance>,
-}
-
-impl Record {
-    fn event<'r>(
-        &'r self,
-        worker: &Worker,
-        client: &'r Client,
-        outcome: Outcome<'r>,
-        status: Option<StatusCode>,
-    ) -> Event<'r> {
-        Event {
-            time: self.time,
-            id: self.id,
-            activity: "http.request",
-            actor: Cow::Borrowed(&client.text),
-            action: Cow::Borrowed(self.method.as_str()),
-            object: redact::target(self.target.as_ref()),
-            outcome,
-            status: status.map(|status| status.as_u16()),
-            duration_us: Some(microseconds(worker.ticks().since(self.started))),
-            ja4: client.ja4.as_deref(),
-            header_order: self.order.as_ref().map(HeaderOrder::as_str),
-        }
-    }
-}
-
-/// Records a request that is given up before it is answered: its client has cancelled it or gone, or the time for the
-/// end of the gateway is over.
-struct Unanswered<'r> {
-    worker: &'r Worker,
-    client: &'r Client,
-    record: &'r Record,
-    answered: bool,
-}
-
-impl Drop for Unanswered<'_> {
-    fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let draining = *self.worker.phase.borrow() != Phase::Serving;
-        let (part, cause) = if draining {
-            ("gateway", "cut off at the end of the gateway")
-        } else {
-            ("client", "gone before the answer")
-        };
-        let outcome = Outcome::Failed { part, cause: Cow::Borrowed(cause) };
-        let event = self.record.event(self.worker, self.client, outcome, None);
-        let took_us = event.duration_us.unwrap_or_default();
-        self.worker.meter.request(self.client.transport, Ending::Failed(part), NO_ANSWER, took_us);
-        self.worker.log.record(&event);
-    }
 }
 
 async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<Incoming>) -> Response<AnswerBody> {
@@ -713,27 +645,6 @@ fn finish(
     worker.log.record(&event);
     response
 }
-
-fn outcome(refusal: &Refusal) -> Outcome<'static> {
-    let cause = Cow::Owned(refusal.to_string());
-    match refusal {
-        Refusal::UpstreamDown(_)
-        | Refusal::UpstreamSlow(_)
-        | Refusal::NoServer { .. }
-        | Refusal::UpstreamGarbled(_)
-        | Refusal::UpstreamError(_)
-        | Refusal::ClientGone(_)
-        | Refusal::Fault(_) => Outcome::Failed { part: refusal.control(), cause },
-        _ => Outcome::Refused { control: refusal.control(), cause },
-    }
-}
-
-fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// How a request that nobody waited for is counted: not as a success, and not as a fault of ours.
-const NO_ANSWER: u16 = 499;
 
 /// A client that cannot finish a handshake in this time is not one.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
