@@ -1,0 +1,76 @@
+//! Sets of byte values: which occur in a text, which a pattern needs.
+
+/// A set of byte values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct ByteSet([u64; 4]);
+
+impl ByteSet {
+    pub(crate) const EMPTY: Self = Self([0; 4]);
+    pub(crate) const FULL: Self = Self([u64::MAX; 4]);
+
+    /// The values that occur in a text.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let mut set = Self::EMPTY;
+        for byte in text {
+            set.insert(*byte);
+        }
+        set
+    }
+
+    pub(crate) const fn insert(&mut self, byte: u8) {
+        // Two bits of a byte name the word, so the index is always within.
+        self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
+    }
+
+    #[must_use]
+    pub(crate) const fn with(mut self, byte: u8) -> Self {
+        self.insert(byte);
+        self
+    }
+
+    /// With every value from `first` to `last`, both included.
+    #[must_use]
+    pub(crate) const fn with_range(mut self, first: u8, last: u8) -> Self {
+        let mut byte = first;
+        while byte <= last {
+            self.insert(byte);
+            if byte == u8::MAX {
+                break;
+            }
+            byte += 1;
+        }
+        self
+    }
+
+    pub(crate) const fn contains(self, byte: u8) -> bool {
+        self.0[(byte >> 6) as usize] >> (byte & 63) & 1 == 1
+    }
+
+    pub(crate) const fn intersects(self, other: Self) -> bool {
+        self.0[0] & other.0[0] | self.0[1] & other.0[1] | self.0[2] & other.0[2] | self.0[3] & other.0[3] != 0
+    }
+
+    #[must_use]
+    pub(crate) const fn union(self, other: Self) -> Self {
+        Self([self.0[0] | other.0[0], self.0[1] | other.0[1], self.0[2] | other.0[2], self.0[3] | other.0[3]])
+    }
+
+    /// How many values are in it.
+    pub(crate) const fn len(self) -> u32 {
+        self.0[0].count_ones() + self.0[1].count_ones() + self.0[2].count_ones() + self.0[3].count_ones()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_what_was_put_in() {
+        let set = ByteSet::of(b"ab\xff").with_range(0xf0, 0xff).with(0);
+        assert!([0, b'a', b'b', 0xf0, 0xff].into_iter().all(|byte| set.contains(byte)));
+        assert!(!set.contains(b'c') && set.len() == 19);
+        assert!(set.intersects(ByteSet::of(b"xyza")) && !set.intersects(ByteSet::of(b"xyz")));
+        assert!(ByteSet::FULL.len() == 256 && set.union(ByteSet::FULL) == ByteSet::FULL);
+    }
+}

@@ -1,0 +1,21 @@
+//! The engine that runs SecLang rules, such as the OWASP Core Rule Set, over requests and answers.
+//!
+//! Pure: bytes in, findings out. No socket, no clock, no file beyond what a given [`Source`] reads.
+#![forbid(unsafe_code)]
+
+mod arena;
+mod byte_set;
+mod engine;
+mod injection;
+mod pattern;
+mod request_body;
+mod rule;
+mod seclang;
+mod transaction;
+mod transformation;
+mod variable;
+
+pub use engine::{Engine, Options};
+pub use rule::{EngineMode, Phase, Place, Severity};
+pub use seclang::{Fault, Source, SourceError};
+pub use transaction::{Action, Facts, Match, Refusal, Report, RequestHead, ResponseHead, Scratch, Transaction};

@@ -1,0 +1,115 @@
+//! From the bytes of a request to the members of its collections: queries, forms, multipart, JSON, XML, cookies.
+
+use crate::arena::{Arena, Member, Span};
+
+/// What one request may hold. Past a limit the rest is not looked into, and the fault says so.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// Arguments of a body, from 1.
+    pub(crate) arguments_max: usize,
+    /// Objects and arrays within each other.
+    pub(crate) depth_max: u32,
+    /// Parts of a multipart body.
+    pub(crate) parts_max: usize,
+    /// Elements and attributes of an XML body.
+    pub(crate) nodes_max: usize,
+}
+
+/// Why a body could not be read to its end. The members found before it are kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyFault {
+    /// It is not what it says that it is.
+    #[error("{0}")]
+    Malformed(String),
+    /// It holds more than it may.
+    #[error("more than {0}")]
+    Limit(String),
+}
+
+/// What a multipart body shows beside its fields.
+#[derive(Debug, Default)]
+pub(crate) struct Multipart {
+    /// Fields: name and value.
+    pub(crate) fields: Vec<Member>,
+    /// Files: the field's name and the file's.
+    pub(crate) files: Vec<Member>,
+    /// Sizes of the files, in the same order.
+    pub(crate) sizes: Vec<u64>,
+    /// Every header line of every part: the part's name, and the line as `Name: value`.
+    pub(crate) part_headers: Vec<Member>,
+    pub(crate) flags: Flags,
+}
+
+/// What is unusual in a multipart body (RFC 2046, RFC 7578); each is a variable `MULTIPART_...` of SecLang.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a variable of its own, and any of them may be set")]
+pub(crate) struct Flags {
+    pub(crate) boundary_quoted: bool,
+    pub(crate) boundary_whitespace: bool,
+    pub(crate) data_before: bool,
+    pub(crate) data_after: bool,
+    pub(crate) header_folding: bool,
+    pub(crate) invalid_header_folding: bool,
+    pub(crate) lf_line: bool,
+    pub(crate) crlf_lf_lines: bool,
+    pub(crate) missing_semicolon: bool,
+    pub(crate) invalid_quoting: bool,
+    pub(crate) invalid_part: bool,
+    pub(crate) file_limit_exceeded: bool,
+    pub(crate) unmatched_boundary: bool,
+}
+
+/// The texts of an XML body.
+#[derive(Debug, Default)]
+pub(crate) struct Xml {
+    /// All texts, one after the other, as `XML:/*` gives them.
+    pub(crate) text: Span,
+    /// Every attribute's value.
+    pub(crate) attributes: Vec<Span>,
+}
+
+/// A query or a form: `a=b&c`. Percent signs and pluses are undone.
+pub(crate) fn form(
+    text: &[u8],
+    separator: u8,
+    limits: &Limits,
+    arena: &mut Arena,
+    members: &mut Vec<Member>,
+) -> Result<(), BodyFault> {
+    let _ = (text, separator, limits, arena, members);
+    Ok(())
+}
+
+/// The Cookie field of a request: `a=b; c=d`. Nothing is undone.
+pub(crate) fn cookies(text: &[u8], limits: &Limits, arena: &mut Arena, members: &mut Vec<Member>) {
+    let _ = (text, limits, arena, members);
+}
+
+/// A JSON body: the name of a member is its path from `json`, such as `json.user.name` or `json.list.array_0`; every
+/// duplicate is kept.
+pub(crate) fn json(
+    body: &[u8],
+    limits: &Limits,
+    arena: &mut Arena,
+    members: &mut Vec<Member>,
+) -> Result<(), BodyFault> {
+    let _ = (body, limits, arena, members);
+    Ok(())
+}
+
+/// An XML body; no entity is expanded but the five of the language itself and numbers.
+pub(crate) fn xml(body: &[u8], limits: &Limits, arena: &mut Arena) -> (Xml, Result<(), BodyFault>) {
+    let _ = (body, limits, arena);
+    (Xml::default(), Ok(()))
+}
+
+/// A multipart/form-data body; `content_type` is the request's field with the boundary.
+pub(crate) fn multipart(
+    body: &[u8],
+    content_type: &[u8],
+    limits: &Limits,
+    arena: &mut Arena,
+) -> (Multipart, Result<(), BodyFault>) {
+    let _ = (body, content_type, limits, arena);
+    (Multipart::default(), Ok(()))
+}

@@ -1,0 +1,150 @@
+//! One request and its answer, as rules see them.
+
+use std::net::IpAddr;
+
+use crate::engine::Engine;
+use crate::rule::{Phase, Place, Severity};
+
+/// What is known of a transaction beside its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Who asks.
+    pub remote_address: IpAddr,
+    /// From which port.
+    pub remote_port: u16,
+    /// Where the gateway was reached.
+    pub server_address: IpAddr,
+    /// And on which port.
+    pub server_port: u16,
+    /// A name that no other transaction has.
+    pub unique_id: &'a str,
+    /// Seconds since 1970 at the start, in UTC.
+    pub seconds: i64,
+}
+
+/// The head of a request, byte for byte as it came (over HTTP/2: as HTTP/1.1 would write it).
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// The whole first line, without its end.
+    pub line: &'a [u8],
+    /// Its first word.
+    pub method: &'a [u8],
+    /// Its second word.
+    pub target: &'a [u8],
+    /// Its third word, such as `HTTP/1.1`.
+    pub protocol: &'a [u8],
+    /// Fields in their order, values without the space around them.
+    pub headers: &'a [(&'a [u8], &'a [u8])],
+}
+
+/// The head of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseHead<'a> {
+    /// Such as `HTTP/1.1`.
+    pub protocol: &'a [u8],
+    /// 100 to 599.
+    pub status: u16,
+    /// Fields in their order.
+    pub headers: &'a [(&'a [u8], &'a [u8])],
+}
+
+/// What a rule wants done with the request or its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The rule that decided.
+    pub rule: u32,
+    /// What it wants.
+    pub action: Action,
+}
+
+/// How something is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Answered with this status, 403 if the rule names none.
+    Deny(u16),
+    /// The connection is closed.
+    Drop,
+    /// Sent elsewhere, with this status.
+    Redirect(u16, String),
+}
+
+/// A rule that matched and is to be written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// The rule's id.
+    pub rule: u32,
+    /// Where the rule stands.
+    pub place: Place,
+    /// When it ran.
+    pub phase: Phase,
+    /// What it says of itself.
+    pub message: String,
+    /// `logdata`, filled in: holds what the request held, and is not for the event.
+    pub data: String,
+    /// How bad it is.
+    pub severity: Option<Severity>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The variable that matched last, such as `ARGS:q`.
+    pub variable: String,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Rules that matched, in the order in which they did.
+    pub matches: Vec<Match>,
+    /// What would have been, or was, refused.
+    pub refusal: Option<Refusal>,
+}
+
+/// Buffers that one transaction leaves to the next.
+#[derive(Debug, Default)]
+pub struct Scratch {}
+
+/// One request and its answer. The four parts are given in order; a part may be left out with all that follow.
+#[derive(Debug)]
+pub struct Transaction<'e> {
+    engine: &'e Engine,
+    report: Report,
+    scratch: Scratch,
+}
+
+impl<'e> Transaction<'e> {
+    pub(crate) fn new(engine: &'e Engine, _facts: &Facts<'_>, scratch: Scratch) -> Self {
+        Self { engine, report: Report::default(), scratch }
+    }
+
+    /// Phase 1. The refusal, if the engine is on and a rule refuses.
+    pub fn request_head(&mut self, _head: &RequestHead<'_>) -> Option<Refusal> {
+        let _ = self.engine;
+        None
+    }
+
+    /// Phase 2, with the whole body, which may be empty.
+    pub fn request_body(&mut self, _body: &[u8]) -> Option<Refusal> {
+        None
+    }
+
+    /// Whether the body of an answer of this media type is wanted, and up to how many bytes.
+    #[must_use]
+    pub fn wants_response_body(&self) -> Option<u64> {
+        None
+    }
+
+    /// Phase 3.
+    pub fn response_head(&mut self, _head: &ResponseHead<'_>) -> Option<Refusal> {
+        None
+    }
+
+    /// Phase 4, with the whole body or as much of it as is looked into.
+    pub fn response_body(&mut self, _body: &[u8]) -> Option<Refusal> {
+        None
+    }
+
+    /// Phase 5.
+    #[must_use]
+    pub fn end(self) -> (Report, Scratch) {
+        (self.report, self.scratch)
+    }
+}
