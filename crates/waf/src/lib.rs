@@ -5,14 +5,23 @@
 
 mod arena;
 mod byte_set;
+mod collections;
 mod engine;
+mod fill;
 mod injection;
+mod need;
+mod operator;
 mod pattern;
+mod program;
 mod request_body;
 mod rule;
+mod run;
+mod scan;
 mod seclang;
+mod store;
 mod transaction;
 mod transformation;
+mod values;
 mod variable;
 
 pub use engine::{Engine, Options};

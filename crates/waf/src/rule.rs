@@ -236,6 +236,18 @@ pub(crate) enum BodyProcessor {
     Xml,
 }
 
+impl BodyProcessor {
+    /// As REQBODY_PROCESSOR has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::UrlEncoded => "URLENCODED",
+            Self::Multipart => "MULTIPART",
+            Self::Json => "JSON",
+            Self::Xml => "XML",
+        }
+    }
+}
+
 /// SecRuleEngine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EngineMode {
