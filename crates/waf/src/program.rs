@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 
 use crate::byte_set::ByteSet;
 use crate::need::Need;
-use crate::operator::{Comparison, Compiled, Fixed};
+use crate::operator::{Comparison, Compiled, Fixed, GROUPS_MAX};
 use crate::pattern;
 use crate::rule::{
     About, Assignment, Chain, Change, Collection, Control, Disruption, Effect, Item, Link, Operator, Phase, Place, Role,
@@ -35,6 +35,8 @@ pub(crate) struct Program {
     /// Lanes that rules look at together.
     pub(crate) groups: Vec<Box<[usize]>>,
     pub(crate) names: Names,
+    /// TX:0 to TX:9.
+    pub(crate) captures: [Slot; GROUPS_MAX],
     pub(crate) scan: Scan,
     /// How many chains of rules there are.
     pub(crate) rules: usize,

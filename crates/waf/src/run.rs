@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::collections::{Collections, Entry};
-use crate::operator::{self, Compiled, GROUPS_MAX, Open};
+use crate::operator::{self, Compiled, Open};
 use crate::pattern;
 use crate::program::{Check, Deed, Exception, Key, Plan, Program, Step, Use, written};
 use crate::rule::{
@@ -297,10 +297,9 @@ impl Run<'_> {
 
     /// TX:0 to TX:9.
     fn capture(&mut self, groups: &[Box<[u8]>]) {
-        for at in 0..GROUPS_MAX {
+        for (slot, at) in self.program.captures.iter().zip(0..) {
             let held = groups.get(at).map(|group| Held::Text(self.state.values.of(group)));
-            let name = [b'0' + u8::try_from(at).unwrap_or(0)];
-            self.state.store.put(&self.program.names, Collection::Tx, &name, held);
+            self.state.store.set(*slot, held);
         }
     }
 

@@ -244,3 +244,6 @@ const OWN: u32 = 1 << 31;
 
 const KINDS_MAX: usize = 4_096;
 const OWN_WORDS_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -11,19 +11,32 @@ pub(crate) struct Slot(u32);
 
 /// The members that rules name, each with its slot.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Names(HashMap<(Collection, Box<[u8]>), Slot>);
+pub(crate) struct Names {
+    of: [HashMap<Box<[u8]>, Slot>; COLLECTIONS],
+    count: u32,
+}
 
 impl Names {
     /// The slot of a member, whose name is in lower case.
     pub(crate) fn slot(&mut self, collection: Collection, name: &[u8]) -> Slot {
-        let next = Slot(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
-        *self.0.entry((collection, name.into())).or_insert(next)
+        let next = Slot(self.count);
+        let Some(names) = self.of.get_mut(collection as usize) else { return next };
+        let slot = *names.entry(name.into()).or_insert(next);
+        self.count += u32::from(slot == next);
+        slot
     }
 
     pub(crate) fn find(&self, collection: Collection, name: &[u8]) -> Option<Slot> {
-        self.0.get(&(collection, Box::from(name))).copied()
+        self.of.get(collection as usize)?.get(name).copied()
+    }
+
+    fn all(&self, collection: Collection) -> impl Iterator<Item = (&[u8], Slot)> {
+        self.of.get(collection as usize).into_iter().flatten().map(|(name, slot)| (&**name, *slot))
     }
 }
+
+/// As many as there are variants of [`Collection`].
+const COLLECTIONS: usize = 7;
 
 /// What a member holds. Scores are numbers, and stay numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +57,7 @@ impl Store {
     /// Empty, with room for what the rules name.
     pub(crate) fn clear(&mut self, names: &Names) {
         self.held.clear();
-        self.held.resize(names.0.len(), None);
+        self.held.resize(names.count as usize, None);
         self.made.clear();
         self.made.shrink_to(MADE_MAX);
     }
@@ -86,8 +99,7 @@ impl Store {
         names: &'s Names,
         collection: Collection,
     ) -> impl Iterator<Item = (&'s [u8], Held)> + 's {
-        let named = names.0.iter().filter(move |((of, _), _)| *of == collection);
-        let named = named.filter_map(|((_, name), slot)| Some((&**name, self.get(*slot)?)));
+        let named = names.all(collection).filter_map(|(name, slot)| Some((name, self.get(slot)?)));
         let made = self.made.iter().filter(move |(of, _, _)| *of == collection);
         named.chain(made.filter_map(|(_, name, held)| Some((&**name, (*held)?))))
     }
