@@ -13,6 +13,7 @@ mod rule;
 mod seclang;
 mod transaction;
 mod transformation;
+pub mod trial;
 mod variable;
 
 pub use engine::{Engine, Options};
