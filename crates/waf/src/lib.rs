@@ -21,6 +21,7 @@ mod seclang;
 mod store;
 mod transaction;
 mod transformation;
+pub mod trial;
 mod values;
 mod variable;
 
