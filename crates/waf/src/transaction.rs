@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::fill;
 use crate::rule::{Allow, Phase, Place, Severity};
 use crate::run::{Course, Run, State};
+use crate::variable::Variable;
 
 /// What is known of a transaction beside its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -150,11 +151,12 @@ impl<'e> Transaction<'e> {
         self.phase(Phase::ResponseHead)
     }
 
-    /// Whether the body of an answer of this media type is wanted, and up to how many bytes.
+    /// Whether rules want to see the body of this answer, whose head is known by now, and up to how many bytes.
     #[must_use]
-    pub fn wants_response_body(&self, media_type: &[u8]) -> Option<u64> {
+    pub fn wants_response_body(&self) -> Option<u64> {
         let settings = &self.engine.program.settings;
-        let kind = media_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let kind = self.state.collections.single(Variable::ResponseContentType)?;
+        let kind = self.state.values.text(kind).split(|byte| *byte == b';').next()?.trim_ascii();
         let wanted = settings.response_body_types.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(kind));
         (self.course.response_body_access && wanted)
             .then(|| settings.response_body_limit.unwrap_or(RESPONSE_BODY_BYTES_DEFAULT))
