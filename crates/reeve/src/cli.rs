@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, maintenance, pay, prove,
-    reload, schema, selftest, store, successor, top, up, upgrade, watch, witness,
+    reload, schema, selftest, store, successor, top, up, upgrade, waf, watch, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Top(top::TopArgs),
     Ban(ban::BanArgs),
     Maintenance(maintenance::MaintenanceArgs),
+    Waf(waf::WafArgs),
     Watch(watch::WatchArgs),
     Pay(pay::PayArgs),
     #[command(hide = true)]

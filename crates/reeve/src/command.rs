@@ -22,6 +22,7 @@ pub(crate) mod successor;
 pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod upgrade;
+pub(crate) mod waf;
 pub(crate) mod watch;
 pub(crate) mod witness;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Ban(args) => ban::run(args, screen),
         Command::Maintenance(args) => maintenance::run(args, screen),
         Command::Firewall(args) => firewall::run(args, screen),
+        Command::Waf(args) => waf::run(args, screen),
         Command::Watch(args) => watch::run(args, screen),
         Command::Pay(args) => pay::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),

@@ -21,6 +21,7 @@ mod input;
 mod keeping;
 mod metrics;
 mod reference;
+mod rule_files;
 mod sandbox;
 mod screen;
 mod settings;

@@ -118,7 +118,12 @@ impl Expected {
             },
             ids: log.expect_ids,
             no_ids: log.no_expect_ids,
-            log: log.match_regex.into_iter().chain(output.log_contains.clone()).filter(|text| !text.is_empty()).collect(),
+            log: log
+                .match_regex
+                .into_iter()
+                .chain(output.log_contains.clone())
+                .filter(|text| !text.is_empty())
+                .collect(),
             no_log: log
                 .no_match_regex
                 .into_iter()

@@ -94,10 +94,8 @@ fn complete(fields: &mut Vec<(String, String)>, method: &str, length: usize) {
         fields.push((String::from("Connection"), String::from("close")));
     }
     // As loose as the original's `^POST|PUT|PATCH|DELETE$`, which anchors only its first and last word.
-    let sends = method.starts_with("POST")
-        || method.contains("PUT")
-        || method.contains("PATCH")
-        || method.ends_with("DELETE");
+    let sends =
+        method.starts_with("POST") || method.contains("PUT") || method.contains("PATCH") || method.ends_with("DELETE");
     if !has(fields, "content-length") && (length > 0 || sends) {
         fields.push((String::from("Content-Length"), length.to_string()));
     }

@@ -57,6 +57,14 @@ pub struct Staged {
     pub unmet: Vec<Unmet>,
 }
 
+impl Trial {
+    /// How many requests it makes.
+    #[must_use]
+    pub const fn stages(&self) -> usize {
+        self.stages.len()
+    }
+}
+
 /// Runs a test.
 #[must_use]
 pub fn run(bench: &Bench<'_>, trial: &Trial, scratch: &mut Scratch) -> Outcome {
@@ -116,10 +124,8 @@ fn judged(
     if follows && carried.target.is_none() {
         return Err(format!("stage {number} follows a redirect, and the one before was not redirected"));
     }
-    let before = Carried {
-        target: carried.target.take().filter(|_| follows),
-        cookies: std::mem::take(&mut carried.cookies),
-    };
+    let before =
+        Carried { target: carried.target.take().filter(|_| follows), cookies: std::mem::take(&mut carried.cookies) };
     let raw = build(&stage.input, &before).map_err(|error: RequestError| error.to_string())?;
     let id = format!("{}-{number}", trial.id);
     let (seen, answered) = transact(bench, &id, &stage.input, &raw, scratch);
@@ -129,13 +135,7 @@ fn judged(
 }
 
 /// The request, the rules, the application.
-fn transact(
-    bench: &Bench<'_>,
-    id: &str,
-    input: &Input,
-    raw: &[u8],
-    scratch: &mut Scratch,
-) -> (Seen, Answered) {
+fn transact(bench: &Bench<'_>, id: &str, input: &Input, raw: &[u8], scratch: &mut Scratch) -> (Seen, Answered) {
     let request = match take_apart(raw) {
         Ok(request) => request,
         Err(refused) => {

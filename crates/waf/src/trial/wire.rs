@@ -103,6 +103,8 @@ fn words(line: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Refused> {
 fn known(protocol: &[u8]) -> bool {
     match protocol.strip_prefix(b"HTTP/") {
         Some([major, b'.', minor]) => (b'1'..=b'9').contains(major) && minor.is_ascii_digit(),
+        // As gateways write the line of a request that had none.
+        Some([major]) => (b'2'..=b'9').contains(major),
         _ => false,
     }
 }

@@ -1,0 +1,27 @@
+//! `reeve waf`: rules of the web application firewall, at the desk.
+
+mod test;
+
+use clap::{Args, Subcommand};
+
+use crate::exit::ExitCode;
+use crate::screen::Screen;
+
+/// Try rules of the web application firewall
+#[derive(Debug, Args)]
+pub(crate) struct WafArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Test(test::TestArgs),
+}
+
+/// Runs the verb.
+pub(crate) fn run(args: &WafArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        What::Test(args) => test::run(args, screen),
+    }
+}

@@ -1,0 +1,159 @@
+//! `reeve waf test`: runs tests of rules in this process and judges what the rules find.
+
+mod files;
+mod report;
+mod running;
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use reeve_base::{Clock, SystemClock};
+use reeve_waf::trial::{self, Bench, Overrides};
+use reeve_waf::{Engine, EngineMode, Fault, Options};
+
+use crate::diagnostics::plural;
+use crate::exit::ExitCode;
+use crate::failure::Advise;
+use crate::input;
+use crate::rule_files::{self, RuleFiles};
+use crate::screen::Screen;
+
+/// Run tests of rules against rules, without a server
+///
+/// The tests are those of the Core Rule Set's format (FTW, schema 2): YAML files with requests and the ids of the rules
+/// that must and must not speak. Each request goes through the engine of the gateway, in this process, on all
+/// processors.
+///
+/// The rules run as the Core Rule Set's own tests expect: every body is read, nothing is refused, paranoia level 4, and
+/// the limits of arguments and files that the tests are written for. `--as-is` leaves all of this to the rules.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TestArgs {
+    /// Files of tests, and folders, searched with all folders in them
+    #[arg(value_name = "TESTS", required = true)]
+    tests: Vec<PathBuf>,
+
+    /// A folder of rules (a Core Rule Set, or *.conf files) or a rule file; in the order in which they are given
+    #[arg(long, value_name = "DIR|FILE")]
+    rules: Vec<PathBuf>,
+
+    /// Whether rules refuse, or only find
+    #[arg(long, value_enum, default_value_t = Mode::Detection)]
+    mode: Mode,
+
+    /// The paranoia level of the rules, from 1 to 4
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+    paranoia: u8,
+
+    /// Off: every pattern runs on every value. Slower, and must find the same
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    prefilter: Switch,
+
+    /// Run the rules as they set themselves up, and nothing beside them
+    #[arg(long, conflicts_with = "paranoia")]
+    as_is: bool,
+
+    /// What is expected otherwise of this engine, or not at all, with reasons
+    #[arg(long, value_name = "FILE")]
+    overrides: Option<PathBuf>,
+
+    /// Only tests whose ids are of this pattern, with * and ?, such as '9421*'; may be given again
+    #[arg(long, value_name = "PATTERN")]
+    only: Vec<String>,
+
+    /// Print JSON: for each test its id, whether it passed, what was expected and what was found
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Rules find, and nothing is refused
+    Detection,
+    /// Rules refuse
+    Blocking,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    /// Values are looked at before patterns run
+    On,
+    /// They are not
+    Off,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reeve waf test --rules /usr/share/coreruleset /usr/share/coreruleset/tests/regression
+  reeve waf test --rules my-rules.conf my-tests.yaml
+  reeve waf test --rules crs --only '9421*' --only 942500-1 crs/tests
+  reeve waf test --rules crs --mode blocking --paranoia 1 --json crs/tests
+
+Exit codes:
+  0  every test passed
+  1  a test failed
+  2  the rules cannot be loaded, or some test could not be read or run";
+
+/// The names of texts that are in no file.
+const BASE: &str = "<base settings>";
+const SETUP: &str = "<test settings>";
+
+/// Runs the verb.
+pub(crate) fn run(args: &TestArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
+    rule_files::present(&args.tests)?;
+    let found = files::read(&args.tests, &args.only)?;
+    let overrides = args.overrides.as_deref().map(overrides).transpose()?;
+    let engine = load(args, screen)?;
+    let seconds = SystemClock::new().now().as_second();
+    let bench = Bench { engine: &engine, seconds, overrides: overrides.as_ref() };
+    let outcomes = running::run(&bench, &found.trials, screen);
+    for (path, error) in &found.unreadable {
+        screen.complain(format_args!("{}: {error}", path.display()));
+    }
+    report::show(&found, &outcomes, args.json, screen)
+}
+
+fn overrides(path: &std::path::Path) -> anyhow::Result<Overrides> {
+    let text = input::read(path)?;
+    Overrides::read(&text.bytes).map_err(|error| anyhow!("{}: {error}", text.name))
+}
+
+/// Loads the rules, in the order: base settings, set-up of the rules, settings of the tests, rules.
+fn load(args: &TestArgs, screen: &Screen) -> anyhow::Result<Engine> {
+    if args.rules.is_empty() {
+        return Err(anyhow!("no rules are named")).hint("name a folder or a file of rules: `--rules DIR`");
+    }
+    rule_files::present(&args.rules)?;
+    let arranged = rule_files::arrange(&args.rules)?;
+    let mut source = RuleFiles::default();
+    source.put(BASE, trial::BASE.to_owned());
+    source.put(SETUP, trial::setup(args.paranoia));
+    let (before, after) = arranged.files.split_at_checked(arranged.set_up).unwrap_or_default();
+    let (before, after) = (before.iter().map(String::as_str), after.iter().map(String::as_str));
+    let files: Vec<&str> = if args.as_is {
+        before.chain(after).collect()
+    } else {
+        [BASE].into_iter().chain(before).chain([SETUP]).chain(after).collect()
+    };
+    let mode = match args.mode {
+        Mode::Detection => EngineMode::DetectionOnly,
+        Mode::Blocking => EngineMode::On,
+    };
+    let options = Options { mode: Some(mode), prefilter: args.prefilter == Switch::On };
+    let engine = Engine::load(&files, &source, options).map_err(|faults| refused(&faults, screen))?;
+    let rules = plural(engine.rules(), "rule");
+    screen.talk(format_args!("{rules} from {}", plural(arranged.files.len(), "file")));
+    Ok(engine)
+}
+
+/// Shows what is wrong with the rules.
+fn refused(faults: &[Fault], screen: &Screen) -> anyhow::Error {
+    for fault in faults.iter().take(FAULTS_SHOWN_MAX) {
+        screen.complain(fault);
+    }
+    anyhow!("the rules cannot be loaded: {}", plural(faults.len(), "fault"))
+}
+
+/// More of them only say the same.
+const FAULTS_SHOWN_MAX: usize = 50;
