@@ -124,7 +124,6 @@ fn what_is_no_pattern() {
         b"[",
         b"[]",
         b"[a",
-        
         b"*",
         b"+a",
         br"\",
