@@ -88,11 +88,6 @@ impl Assembly {
         self.defaults.get(&phase).cloned().unwrap_or(UNSAID)
     }
 
-    /// Whether the next rule belongs to a chain.
-    pub(super) const fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
     pub(super) fn is_full(&self) -> bool {
         self.items.len() >= ITEMS_MAX
     }
