@@ -50,8 +50,12 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<RuleBook, Vec<Fault>> {
+    pub(super) fn finish(mut self) -> Result<RuleBook, Vec<Fault>> {
         if self.faults.is_empty() {
+            for (place, name) in self.assembly.lost_skips() {
+                let wrong = Wrong::new(format!("`skipAfter` looks for `{name}`, and finds no such marker or rule"));
+                self.warn(&place, wrong.help("where it matches, the rest of the phase is left out"));
+            }
             let items = self.assembly.items.into_iter().flatten().collect();
             Ok(RuleBook { settings: self.settings, items, warnings: self.warnings })
         } else {

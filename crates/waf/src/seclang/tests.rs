@@ -321,6 +321,13 @@ fn hostile_texts_end() {
 }
 
 #[test]
+fn a_skip_that_leads_nowhere_is_told() {
+    let warnings = |text: &str| book(text).warnings.len();
+    assert_eq!(warnings("SecAction id:1,skipAfter:A\nSecAction id:2,skipAfter:3\nSecMarker A\nSecAction id:3"), 0);
+    assert_eq!(warnings("SecMarker A\nSecAction id:1,skipAfter:A\nSecAction id:2,skipAfter:B"), 2);
+}
+
+#[test]
 fn words_are_compared_in_two_chains() {
     let pattern = concat!(
         r#"(?i:[\s'\"`()]*?\b([\d\w]+)\b[\s'\"`()]*?(?:<(?:=(?:[\s'\"`()]*?(?!\b\1\b)[\d\w]+|>[\s'\"`()]*?(?:\b\1\b))|>?"#,
