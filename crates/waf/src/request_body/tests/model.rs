@@ -190,6 +190,17 @@ proptest! {
         prop_assert_eq!(accepted(&body), serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok() && serde_json::from_slice::<Value>(&body).is_ok());
     }
 
+    /// Almost right is where parsers differ.
+    #[test]
+    fn json_with_one_wrong_byte_is_what_serde_takes_for_json(
+        value in values(), at: prop::sample::Index, byte in "[{}\\[\\]\",:\\\\0-9tnu. -]", replaces: bool,
+    ) {
+        let mut body = serde_json::to_vec(&value).unwrap();
+        let at = at.index(body.len());
+        body.splice(at..at + usize::from(replaces), byte.bytes());
+        prop_assert_eq!(accepted(&body), serde_json::from_slice::<Value>(&body).is_ok(), "{}", body.escape_ascii());
+    }
+
     #[test]
     fn json_holds_what_was_written(value in values(), pretty: bool) {
         let body = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.unwrap();

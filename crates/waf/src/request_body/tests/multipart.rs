@@ -80,7 +80,7 @@ fn what_ends_a_body() {
     assert!(cut.flags.unmatched_boundary && cut.fault.contains("the last boundary is missing"));
     let headers_only = read("--XyZ\nContent-Disposition: form-data; name=a\n--XyZ--\n");
     assert!(headers_only.flags.invalid_part && headers_only.fault.contains("within its headers"));
-    assert_eq!(headers_only.headers.len(), 1);
+    assert_eq!((headers_only.headers.len(), headers_only.fields), (1, vec!["a=".to_owned()]));
     assert!(read("hello").fault.contains("no boundary"));
 }
 
