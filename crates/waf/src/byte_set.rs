@@ -1,7 +1,7 @@
 //! Sets of byte values: which occur in a text, which a pattern needs.
 
 /// A set of byte values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct ByteSet([u64; 4]);
 
 impl ByteSet {
@@ -53,6 +53,23 @@ impl ByteSet {
     #[must_use]
     pub(crate) const fn union(self, other: Self) -> Self {
         Self([self.0[0] | other.0[0], self.0[1] | other.0[1], self.0[2] | other.0[2], self.0[3] | other.0[3]])
+    }
+
+    /// The values in it, from the lowest.
+    pub(crate) fn iter(self) -> impl Iterator<Item = u8> {
+        self.0.into_iter().zip([0_u8, 64, 128, 192]).flat_map(|(mut word, first)| {
+            std::iter::from_fn(move || {
+                let lowest = u8::try_from(word.trailing_zeros()).ok().filter(|lowest| *lowest < 64)?;
+                word &= word - 1;
+                Some(first + lowest)
+            })
+        })
+    }
+
+    /// The values that are not in it.
+    #[must_use]
+    pub(crate) const fn complement(self) -> Self {
+        Self([!self.0[0], !self.0[1], !self.0[2], !self.0[3]])
     }
 
     /// How many values are in it.

@@ -1,5 +1,6 @@
 //! Rules, compiled, and shared by all transactions.
 
+use crate::program::Program;
 use crate::rule::EngineMode;
 use crate::seclang::{self, Fault, Source};
 use crate::transaction::{Facts, Scratch, Transaction};
@@ -21,7 +22,10 @@ impl Default for Options {
 
 /// Rules, compiled.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    pub(crate) program: Program,
+    pub(crate) options: Options,
+}
 
 impl Engine {
     /// Loads rule files, in order, as if they were one.
@@ -29,9 +33,9 @@ impl Engine {
     /// # Errors
     ///
     /// Every fault of them.
-    pub fn load(files: &[&str], source: &dyn Source, _options: Options) -> Result<Self, Vec<Fault>> {
-        let _book = seclang::read(files, source)?;
-        Ok(Self {})
+    pub fn load(files: &[&str], source: &dyn Source, options: Options) -> Result<Self, Vec<Fault>> {
+        let program = Program::new(seclang::read(files, source)?)?;
+        Ok(Self { program, options })
     }
 
     /// A new transaction.
@@ -43,6 +47,6 @@ impl Engine {
     /// How many rules there are, chained ones counted once.
     #[must_use]
     pub fn rules(&self) -> usize {
-        0
+        self.program.rules
     }
 }

@@ -5,15 +5,24 @@
 
 mod arena;
 mod byte_set;
+mod collections;
 mod engine;
+mod fill;
 mod injection;
+mod need;
+mod operator;
 mod pattern;
+mod program;
 mod request_body;
 mod rule;
+mod run;
+mod scan;
 mod seclang;
+mod store;
 mod transaction;
 mod transformation;
 pub mod trial;
+mod values;
 mod variable;
 
 pub use engine::{Engine, Options};

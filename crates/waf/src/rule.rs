@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::seclang::Fault;
 use crate::transformation::Transformation;
 use crate::variable::Variable;
 
@@ -34,6 +35,8 @@ pub enum Phase {
 pub(crate) struct RuleBook {
     pub(crate) settings: Settings,
     pub(crate) items: Vec<Item>,
+    /// What runs otherwise than its author may think: no reason to refuse the rules, and worth saying.
+    pub(crate) warnings: Vec<Fault>,
 }
 
 /// What stands in a sequence of rules.
@@ -234,6 +237,18 @@ pub(crate) enum BodyProcessor {
     Multipart,
     Json,
     Xml,
+}
+
+impl BodyProcessor {
+    /// As REQBODY_PROCESSOR has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::UrlEncoded => "URLENCODED",
+            Self::Multipart => "MULTIPART",
+            Self::Json => "JSON",
+            Self::Xml => "XML",
+        }
+    }
 }
 
 /// SecRuleEngine.

@@ -1,5 +1,17 @@
 //! Reads SecLang: from texts to rules as they are meant.
 
+mod actions;
+mod assembly;
+mod controls;
+mod lex;
+mod operators;
+mod reader;
+mod settings;
+mod targets;
+mod text;
+mod updates;
+mod wrong;
+
 use std::fmt;
 
 use crate::rule::{Place, RuleBook};
@@ -56,6 +68,10 @@ impl fmt::Display for Fault {
 ///
 /// Every fault of them, not only the first.
 pub(crate) fn read(files: &[&str], source: &dyn Source) -> Result<RuleBook, Vec<Fault>> {
-    let _ = (files, source);
-    Ok(RuleBook::default())
+    let mut reader = reader::Reader::new(source);
+    files.iter().for_each(|name| reader.top(name));
+    reader.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use crate::engine::Engine;
-use crate::rule::{Phase, Place, Severity};
+use crate::fill;
+use crate::rule::{Allow, Phase, Place, Severity};
+use crate::run::{Course, Run, State};
+use crate::variable::Variable;
 
 /// What is known of a transaction beside its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -100,51 +103,97 @@ pub struct Report {
 
 /// Buffers that one transaction leaves to the next.
 #[derive(Debug, Default)]
-pub struct Scratch {}
+pub struct Scratch(Box<State>);
 
 /// One request and its answer. The four parts are given in order; a part may be left out with all that follow.
 #[derive(Debug)]
 pub struct Transaction<'e> {
     engine: &'e Engine,
     report: Report,
-    scratch: Scratch,
+    state: Box<State>,
+    course: Course,
 }
 
 impl<'e> Transaction<'e> {
-    pub(crate) fn new(engine: &'e Engine, _facts: &Facts<'_>, scratch: Scratch) -> Self {
-        Self { engine, report: Report::default(), scratch }
+    pub(crate) fn new(engine: &'e Engine, facts: &Facts<'_>, scratch: Scratch) -> Self {
+        let Scratch(mut state) = scratch;
+        state.clear(&engine.program);
+        fill::facts(facts, &mut state);
+        let settings = &engine.program.settings;
+        let course = Course {
+            mode: engine.options.mode.unwrap_or(settings.mode),
+            request_body_access: settings.request_body_access,
+            response_body_access: settings.response_body_access,
+            processor: None,
+            force_request_body: false,
+            allowed: None,
+        };
+        Self { engine, report: Report::default(), state, course }
     }
 
     /// Phase 1. The refusal, if the engine is on and a rule refuses.
-    pub fn request_head(&mut self, _head: &RequestHead<'_>) -> Option<Refusal> {
-        let _ = self.engine;
-        None
+    pub fn request_head(&mut self, head: &RequestHead<'_>) -> Option<Refusal> {
+        self.course.processor = fill::request_head(head, &self.engine.program.settings, &mut self.state);
+        self.phase(Phase::RequestHead)
     }
 
     /// Phase 2, with the whole body, which may be empty.
-    pub fn request_body(&mut self, _body: &[u8]) -> Option<Refusal> {
-        None
-    }
-
-    /// Whether the body of an answer of this media type is wanted, and up to how many bytes.
-    #[must_use]
-    pub fn wants_response_body(&self) -> Option<u64> {
-        None
+    pub fn request_body(&mut self, body: &[u8]) -> Option<Refusal> {
+        if self.course.request_body_access {
+            fill::request_body(body, &self.engine.program.settings, &self.course, &mut self.state);
+        }
+        self.phase(Phase::RequestBody)
     }
 
     /// Phase 3.
-    pub fn response_head(&mut self, _head: &ResponseHead<'_>) -> Option<Refusal> {
-        None
+    pub fn response_head(&mut self, head: &ResponseHead<'_>) -> Option<Refusal> {
+        fill::response_head(head, &mut self.state);
+        self.phase(Phase::ResponseHead)
+    }
+
+    /// Whether rules want to see the body of this answer, whose head is known by now, and up to how many bytes.
+    #[must_use]
+    pub fn wants_response_body(&self) -> Option<u64> {
+        let settings = &self.engine.program.settings;
+        let kind = self.state.collections.single(Variable::ResponseContentType)?;
+        let kind = self.state.values.text(kind).split(|byte| *byte == b';').next()?.trim_ascii();
+        let wanted = settings.response_body_types.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(kind));
+        (self.course.response_body_access && wanted)
+            .then(|| settings.response_body_limit.unwrap_or(RESPONSE_BODY_BYTES_DEFAULT))
     }
 
     /// Phase 4, with the whole body or as much of it as is looked into.
-    pub fn response_body(&mut self, _body: &[u8]) -> Option<Refusal> {
-        None
+    pub fn response_body(&mut self, body: &[u8]) -> Option<Refusal> {
+        fill::response_body(body, &mut self.state);
+        self.phase(Phase::ResponseBody)
     }
 
     /// Phase 5.
     #[must_use]
-    pub fn end(self) -> (Report, Scratch) {
-        (self.report, self.scratch)
+    pub fn end(mut self) -> (Report, Scratch) {
+        self.phase(Phase::Logging);
+        (self.report, Scratch(self.state))
+    }
+
+    fn phase(&mut self, phase: Phase) -> Option<Refusal> {
+        let left_out = match self.course.allowed {
+            Some(Allow::Transaction) => phase != Phase::Logging,
+            Some(Allow::Request) => phase == Phase::RequestBody,
+            Some(Allow::Phase) | None => false,
+        };
+        if left_out {
+            return None;
+        }
+        let mut run = Run {
+            program: &self.engine.program,
+            state: &mut self.state,
+            course: &mut self.course,
+            report: &mut self.report,
+            prefilter: self.engine.options.prefilter,
+        };
+        run.phase(phase)
     }
 }
+
+/// As ModSecurity has it where SecResponseBodyLimit says nothing.
+const RESPONSE_BODY_BYTES_DEFAULT: u64 = 512 * 1024;

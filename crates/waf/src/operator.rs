@@ -1,0 +1,245 @@
+//! Operators, compiled: what a value is tested for.
+
+use std::net::IpAddr;
+
+use aho_corasick::AhoCorasick;
+use ipnet::IpNet;
+use regex::bytes::Regex;
+
+use crate::byte_set::ByteSet;
+use crate::injection;
+use crate::need::Need;
+use crate::pattern::{self, PatternError};
+use crate::rule::{Operator, Text};
+use crate::store::number;
+
+/// An operator whose argument is known when rules are loaded, and the same for every transaction.
+#[derive(Debug)]
+pub(crate) enum Fixed {
+    Rx(Box<Regex>),
+    Phrases(Box<AhoCorasick>),
+    Number(Comparison, i64),
+    Text(Likeness, Box<[u8]>),
+    IpMatch(Box<[IpNet]>),
+    DetectSqli,
+    DetectXss,
+    ByteRange(ByteSet),
+    UrlEncoding,
+    Utf8Encoding,
+    CreditCard(Box<Regex>),
+    Always,
+    Never,
+}
+
+/// An operator whose argument has places that are filled in.
+#[derive(Debug)]
+pub(crate) enum Open {
+    Rx(Text),
+    Number(Comparison, Text),
+    Text(Likeness, Text),
+}
+
+/// How numbers are compared: the value with the argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    GreaterOrEqual,
+    Greater,
+    LessOrEqual,
+    Less,
+}
+
+/// How texts are compared: the value with the argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Likeness {
+    Is,
+    Contains,
+    ContainsWord,
+    BeginsWith,
+    EndsWith,
+    Within,
+}
+
+/// Either kind.
+#[derive(Debug)]
+pub(crate) enum Compiled {
+    Fixed(Fixed),
+    Open(Open),
+}
+
+impl Compiled {
+    pub(crate) fn new(operator: &Operator) -> Result<Self, PatternError> {
+        let fixed = match operator {
+            Operator::Rx(text) => match text.as_plain() {
+                Some(pattern) => Fixed::Rx(Box::new(pattern::compile(pattern)?)),
+                None => return Ok(Self::Open(Open::Rx(text.clone()))),
+            },
+            Operator::Phrases(phrases) => Fixed::Phrases(Box::new(automaton(phrases)?)),
+            Operator::Equal(text) => return Ok(numbers(Comparison::Equal, text)),
+            Operator::GreaterOrEqual(text) => return Ok(numbers(Comparison::GreaterOrEqual, text)),
+            Operator::Greater(text) => return Ok(numbers(Comparison::Greater, text)),
+            Operator::LessOrEqual(text) => return Ok(numbers(Comparison::LessOrEqual, text)),
+            Operator::Less(text) => return Ok(numbers(Comparison::Less, text)),
+            Operator::Is(text) => return Ok(texts(Likeness::Is, text)),
+            Operator::Contains(text) => return Ok(texts(Likeness::Contains, text)),
+            Operator::ContainsWord(text) => return Ok(texts(Likeness::ContainsWord, text)),
+            Operator::BeginsWith(text) => return Ok(texts(Likeness::BeginsWith, text)),
+            Operator::EndsWith(text) => return Ok(texts(Likeness::EndsWith, text)),
+            Operator::Within(text) => return Ok(texts(Likeness::Within, text)),
+            Operator::IpMatch(networks) => Fixed::IpMatch(networks.iter().copied().collect()),
+            Operator::DetectSqli => Fixed::DetectSqli,
+            Operator::DetectXss => Fixed::DetectXss,
+            Operator::ValidateByteRange(allowed) => Fixed::ByteRange(*allowed),
+            Operator::ValidateUrlEncoding => Fixed::UrlEncoding,
+            Operator::ValidateUtf8Encoding => Fixed::Utf8Encoding,
+            Operator::VerifyCreditCard(pattern) => Fixed::CreditCard(Box::new(pattern::compile(pattern.as_bytes())?)),
+            Operator::Always => Fixed::Always,
+            Operator::Never => Fixed::Never,
+        };
+        Ok(Self::Fixed(fixed))
+    }
+
+    /// What values need to be matched; none if it is not looked for in advance.
+    pub(crate) fn need(operator: &Operator) -> Option<Need> {
+        let plain = |text: &Text| Some(Need::phrases(std::iter::once(text.as_plain()?)));
+        match operator {
+            Operator::Rx(text) => Some(Need::of(&pattern::translate(text.as_plain()?).ok()?)),
+            Operator::Phrases(phrases) if phrases.is_empty() => None,
+            Operator::Phrases(phrases) => Some(Need::phrases(phrases.iter().map(|phrase| &**phrase))),
+            Operator::Is(text)
+            | Operator::Contains(text)
+            | Operator::ContainsWord(text)
+            | Operator::BeginsWith(text)
+            | Operator::EndsWith(text) => plain(text),
+            Operator::ValidateByteRange(allowed) => {
+                Some(Need { sets: vec![allowed.complement()], texts: Vec::new(), length_min: 1 })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn automaton(phrases: &[Box<[u8]>]) -> Result<AhoCorasick, PatternError> {
+    let built = AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(aho_corasick::AhoCorasickKind::ContiguousNFA))
+        .build(phrases);
+    built.map_err(|error| PatternError::Malformed(error.to_string()))
+}
+
+fn numbers(comparison: Comparison, text: &Text) -> Compiled {
+    match text.as_plain() {
+        Some(plain) => Compiled::Fixed(Fixed::Number(comparison, number(plain))),
+        None => Compiled::Open(Open::Number(comparison, text.clone())),
+    }
+}
+
+fn texts(likeness: Likeness, text: &Text) -> Compiled {
+    match text.as_plain() {
+        Some(plain) => Compiled::Fixed(Fixed::Text(likeness, plain.into())),
+        None => Compiled::Open(Open::Text(likeness, text.clone())),
+    }
+}
+
+impl Comparison {
+    pub(crate) fn holds(self, value: i64, argument: i64) -> bool {
+        match self {
+            Self::Equal => value == argument,
+            Self::GreaterOrEqual => value >= argument,
+            Self::Greater => value > argument,
+            Self::LessOrEqual => value <= argument,
+            Self::Less => value < argument,
+        }
+    }
+}
+
+impl Likeness {
+    pub(crate) fn holds(self, value: &[u8], argument: &[u8]) -> bool {
+        match self {
+            Self::Is => value == argument,
+            Self::Contains => memchr::memmem::find(value, argument).is_some(),
+            Self::ContainsWord => contains_word(value, argument),
+            Self::BeginsWith => value.starts_with(argument),
+            Self::EndsWith => value.ends_with(argument),
+            Self::Within => memchr::memmem::find(argument, value).is_some(),
+        }
+    }
+}
+
+fn contains_word(value: &[u8], word: &[u8]) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    memchr::memmem::find_iter(value, word).any(|start| {
+        let before = start.checked_sub(1).and_then(|before| value.get(before));
+        !is_word(before) && !is_word(value.get(start + word.len()))
+    })
+}
+
+impl Fixed {
+    /// Whether it matches. What the groups of a pattern hold is found by [`groups`](Self::groups), for those who ask.
+    pub(crate) fn matches(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Rx(pattern) => pattern.is_match(value),
+            Self::Phrases(phrases) => phrases.is_match(value),
+            Self::Number(comparison, argument) => comparison.holds(number(value), *argument),
+            Self::Text(likeness, argument) => likeness.holds(value, argument),
+            Self::IpMatch(networks) => is_in(value, networks),
+            Self::DetectSqli => injection::sql(value).is_some(),
+            Self::DetectXss => injection::script(value),
+            Self::ByteRange(allowed) => ByteSet::of(value).intersects(allowed.complement()),
+            Self::UrlEncoding => !is_url_encoded(value),
+            Self::Utf8Encoding => std::str::from_utf8(value).is_err(),
+            Self::CreditCard(pattern) => pattern.find_iter(value).any(|found| passes_luhn(found.as_bytes())),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+
+    /// What TX:0 to TX:9 hold after a match: ranges of the value, or a text of the operator's own.
+    pub(crate) fn groups(&self, value: &[u8]) -> Vec<Box<[u8]>> {
+        match self {
+            Self::Rx(pattern) => groups(pattern, value),
+            Self::Phrases(phrases) => {
+                phrases.find(value).and_then(|found| value.get(found.range())).map(Box::from).into_iter().collect()
+            }
+            Self::DetectSqli => injection::sql(value).into_iter().collect(),
+            Self::CreditCard(pattern) => {
+                let mut found = pattern.find_iter(value).map(|found| found.as_bytes());
+                found.find(|digits| passes_luhn(digits)).map(Box::from).into_iter().collect()
+            }
+            _ => vec![value.into()],
+        }
+    }
+}
+
+/// The groups of the first match, the whole of it first; a group that took no part is empty.
+pub(crate) fn groups(pattern: &Regex, value: &[u8]) -> Vec<Box<[u8]>> {
+    let Some(captures) = pattern.captures(value) else { return Vec::new() };
+    captures.iter().take(GROUPS_MAX).map(|group| group.map_or(Box::default(), |group| group.as_bytes().into())).collect()
+}
+
+/// TX:0 to TX:9.
+pub(crate) const GROUPS_MAX: usize = 10;
+
+fn is_in(value: &[u8], networks: &[IpNet]) -> bool {
+    let address = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<IpAddr>().ok());
+    address.is_some_and(|address| networks.iter().any(|network| network.contains(&address.to_canonical())))
+}
+
+/// Whether each percent sign has two hexadecimal digits after it (RFC 3986 section 2.1).
+fn is_url_encoded(value: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', value)
+        .all(|at| value.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
+}
+
+/// ISO/IEC 7812-1, annex B; what is no digit does not count.
+fn passes_luhn(text: &[u8]) -> bool {
+    let digits: Vec<_> = text.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0')).collect();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .zip([1, 2].into_iter().cycle())
+        .map(|(digit, weight)| digit * weight)
+        .map(|digit| if digit > 9 { digit - 9 } else { digit })
+        .sum();
+    digits.len() > 1 && sum.is_multiple_of(10)
+}

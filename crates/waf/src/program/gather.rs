@@ -1,0 +1,282 @@
+//! From the rules of a book to the steps of a program: what rules have in common is found and kept once.
+
+use super::*;
+
+/// What has been gathered so far.
+#[derive(Debug, Default)]
+pub(super) struct Gatherer {
+    fields: Vec<Field>,
+    field_numbers: HashMap<(Variable, String), usize>,
+    chains: Vec<Box<[Stage]>>,
+    chain_numbers: HashMap<Vec<Transformation>, usize>,
+    lanes: Vec<Lane>,
+    lane_numbers: HashMap<Lane, usize>,
+    groups: Vec<Box<[usize]>>,
+    group_numbers: HashMap<Box<[usize]>, usize>,
+    operators: HashMap<String, (Arc<Compiled>, Option<(Bit, usize)>)>,
+    needs: Vec<Need>,
+    names: Names,
+    faults: Vec<Fault>,
+    /// For each phase, how many steps are before each item of the book.
+    before: [Vec<usize>; 5],
+}
+
+impl Gatherer {
+    pub(super) fn new(book: &RuleBook) -> Self {
+        let mut before: [Vec<usize>; 5] = Default::default();
+        let mut counts = [0; 5];
+        for item in &book.items {
+            for (counted, count) in before.iter_mut().zip(counts) {
+                counted.push(count);
+            }
+            if let Item::Chain(chain) = item
+                && let Some(count) = counts.get_mut(chain.phase as usize)
+            {
+                *count += 1;
+            }
+        }
+        Self { before, ..Self::default() }
+    }
+
+    pub(super) fn program(mut self, book: RuleBook) -> Result<Program, Vec<Fault>> {
+        let mut phases: [Vec<Step>; 5] = Default::default();
+        let mut number = 0;
+        for (at, item) in book.items.iter().enumerate() {
+            let Item::Chain(chain) = item else { continue };
+            let step = self.step(chain, at, number, &book);
+            if let Some(phase) = phases.get_mut(chain.phase as usize) {
+                phase.push(step);
+            }
+            number += 1;
+        }
+        let scan = match Scan::new(&self.needs) {
+            Ok(scan) if self.faults.is_empty() => scan,
+            Ok(_) => return Err(self.faults),
+            Err(error) => return Err(vec![too_many(&error.to_string())]),
+        };
+        let captures =
+            [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"].map(|name| self.names.slot(Collection::Tx, name));
+        Ok(Program {
+            captures,
+            settings: book.settings,
+            phases,
+            fields: self.fields,
+            chains: self.chains,
+            lanes: self.lanes,
+            groups: self.groups,
+            names: self.names,
+            scan,
+            rules: number,
+        })
+    }
+
+    fn step(&mut self, chain: &Chain, at: usize, number: usize, book: &RuleBook) -> Step {
+        let links: Box<[Plan]> = chain.links.iter().map(|link| self.plan(link, book)).collect();
+        let jump = chain.skip.as_ref().map(|skip| self.jump(skip, chain, at, book));
+        let gate = jump.is_some().then(|| self.gate(chain)).flatten();
+        Step {
+            number,
+            id: chain.id,
+            phase: chain.phase,
+            place: chain.place.clone(),
+            about: chain.about.clone(),
+            disruption: chain.disruption.clone(),
+            status: chain.status,
+            log: chain.log,
+            jump,
+            gate,
+            links,
+        }
+    }
+
+    /// The step of the chain's phase with which a skip goes on; the end of the phase if what it names is not there.
+    fn jump(&self, skip: &Skip, chain: &Chain, at: usize, book: &RuleBook) -> usize {
+        let Some(before) = self.before.get(chain.phase as usize) else { return usize::MAX };
+        match skip {
+            Skip::Count(count) => {
+                before.get(at).map_or(usize::MAX, |index| (index + 1).saturating_add(*count as usize))
+            }
+            Skip::After(name) => {
+                let following = book.items.iter().enumerate().skip(at + 1);
+                let found = following.map(|(place, item)| match item {
+                    Item::Marker(marker) => (marker == name).then_some(place),
+                    // A rule is named by its id; one goes on behind it.
+                    Item::Chain(other) => (other.id.to_string() == *name).then_some(place + 1),
+                });
+                let place = found.flatten().next();
+                place.and_then(|place| before.get(place).copied()).unwrap_or(usize::MAX)
+            }
+        }
+    }
+
+    /// The comparison that a chain is, if it is no more than that.
+    fn gate(&mut self, chain: &Chain) -> Option<Gate> {
+        let [Link { test: Some(test), effects, .. }] = chain.links.as_slice() else { return None };
+        let [Target { variable: Variable::Tx, selector: Selector::Key(key), role: Role::Member }] =
+            test.targets.as_slice()
+        else {
+            return None;
+        };
+        let quiet = effects.is_empty() && !chain.log && matches!(chain.disruption, Disruption::Pass);
+        if !quiet || test.negated || test.capture || !test.transformations.is_empty() {
+            return None;
+        }
+        let Ok(Compiled::Fixed(Fixed::Number(comparison, number))) = Compiled::new(&test.operator) else { return None };
+        Some(Gate { slot: self.names.slot(Collection::Tx, key), comparison, number })
+    }
+
+    fn plan(&mut self, link: &Link, book: &RuleBook) -> Plan {
+        let check = link.test.as_ref().and_then(|test| match self.check(test) {
+            Ok(check) => Some(check),
+            Err(error) => {
+                self.fault(&link.place, &error.to_string());
+                None
+            }
+        });
+        let effects = link.effects.iter().filter_map(|effect| match self.deed(effect, book) {
+            Ok(deed) => deed,
+            Err(error) => {
+                self.fault(&link.place, &error.to_string());
+                None
+            }
+        });
+        Plan { effects: effects.collect(), check }
+    }
+
+    fn check(&mut self, test: &Test) -> Result<Check, pattern::PatternError> {
+        let (mut uses, mut except) = (Vec::new(), Vec::new());
+        for target in &test.targets {
+            match target.role {
+                Role::Except => {
+                    except.push(Exception { variable: target.variable, matcher: Matcher::new(&target.selector)? });
+                }
+                Role::Member | Role::Count => {
+                    uses.push(Use { field: self.field(target)?, count: target.role == Role::Count });
+                }
+            }
+        }
+        let chain = self.chain(&test.transformations);
+        let (operator, bit) = self.operator(&test.operator)?;
+        let stable = test.targets.iter().all(|target| match target.role {
+            Role::Member => !is_volatile(target.variable),
+            Role::Count => false,
+            Role::Except => true,
+        });
+        let sought = bit.filter(|_| !test.negated).map(|(bit, length_min)| {
+            let group = stable.then(|| self.group(&uses, chain, test.multi_match));
+            Sought { bit, length_min, group }
+        });
+        Ok(Check {
+            uses: uses.into(),
+            except: except.into(),
+            chain,
+            multi_match: test.multi_match,
+            operator,
+            negated: test.negated,
+            capture: test.capture,
+            sought,
+        })
+    }
+
+    fn field(&mut self, target: &Target) -> Result<usize, pattern::PatternError> {
+        let key = (target.variable, format!("{:?}", target.selector));
+        if let Some(known) = self.field_numbers.get(&key) {
+            return Ok(*known);
+        }
+        let slot = match (&target.selector, written(target.variable)) {
+            (Selector::Key(name), Some(collection)) => Some(self.names.slot(collection, name)),
+            _ => None,
+        };
+        let matcher = Matcher::new(&target.selector)?;
+        self.fields.push(Field { variable: target.variable, matcher, slot });
+        let number = self.fields.len() - 1;
+        self.field_numbers.insert(key, number);
+        Ok(number)
+    }
+
+    fn chain(&mut self, transformations: &[Transformation]) -> usize {
+        if let Some(known) = self.chain_numbers.get(transformations) {
+            return *known;
+        }
+        let stage = |how: &Transformation| Stage { how: *how, triggers: how.triggers().unwrap_or(ByteSet::FULL) };
+        self.chains.push(transformations.iter().map(stage).collect());
+        let number = self.chains.len() - 1;
+        self.chain_numbers.insert(transformations.to_vec(), number);
+        number
+    }
+
+    fn group(&mut self, uses: &[Use], chain: usize, multi_match: bool) -> usize {
+        let mut lanes: Vec<_> = uses
+            .iter()
+            .map(|use_| {
+                let lane = Lane { field: use_.field, chain, multi_match };
+                *self.lane_numbers.entry(lane).or_insert_with(|| {
+                    self.lanes.push(lane);
+                    self.lanes.len() - 1
+                })
+            })
+            .collect();
+        lanes.sort_unstable();
+        lanes.dedup();
+        let lanes = lanes.into_boxed_slice();
+        if let Some(known) = self.group_numbers.get(&lanes) {
+            return *known;
+        }
+        self.groups.push(lanes.clone());
+        let number = self.groups.len() - 1;
+        self.group_numbers.insert(lanes, number);
+        number
+    }
+
+    /// The operator, and the bit under which it is looked for, with the least length of what it matches.
+    #[expect(clippy::type_complexity, reason = "two things that are found together and taken apart at once")]
+    fn operator(
+        &mut self,
+        operator: &Operator,
+    ) -> Result<(Arc<Compiled>, Option<(Bit, usize)>), pattern::PatternError> {
+        let key = format!("{operator:?}");
+        if let Some(known) = self.operators.get(&key) {
+            return Ok(known.clone());
+        }
+        let compiled = Arc::new(Compiled::new(operator)?);
+        let bit = Compiled::need(operator).map(|need| {
+            let bit = Bit::new(u32::try_from(self.needs.len()).unwrap_or(u32::MAX));
+            let length_min = need.length_min;
+            self.needs.push(need);
+            (bit, length_min)
+        });
+        self.operators.insert(key, (Arc::clone(&compiled), bit));
+        Ok((compiled, bit))
+    }
+
+    fn deed(&mut self, effect: &Effect, book: &RuleBook) -> Result<Option<Deed>, pattern::PatternError> {
+        Ok(Some(match effect {
+            Effect::Set(Assignment { collection, key, change }) => {
+                let key = match key.as_plain() {
+                    Some(plain) => Key::Known(self.names.slot(*collection, &plain.to_ascii_lowercase())),
+                    None => Key::Made(key.clone()),
+                };
+                Deed::Set { collection: *collection, key, change: change.clone() }
+            }
+            Effect::Control(Control::RemoveRules(which)) => Deed::RemoveRules(which::meant(which, book)?),
+            Effect::Control(Control::RemoveTarget(which, target)) => {
+                let exception = Exception { variable: target.variable, matcher: Matcher::new(&target.selector)? };
+                Deed::RemoveTarget(which::meant(which, book)?.into(), Arc::new(exception))
+            }
+            Effect::Control(control) => Deed::Control(control.clone()),
+            Effect::Open { collection, .. } => Deed::Open { collection: *collection },
+            // Nothing outlives a transaction yet, so nothing has to expire.
+            Effect::Expire { .. } => return Ok(None),
+        }))
+    }
+
+    fn fault(&mut self, place: &Place, message: &str) {
+        self.faults.push(Fault { place: place.clone(), message: message.to_owned(), help: None });
+    }
+}
+
+fn too_many(message: &str) -> Fault {
+    let place = Place { file: Arc::from("(all files)"), line: 1 };
+    let help = Some(String::from("load fewer rules, or shorter lists of phrases"));
+    Fault { place, message: message.to_owned(), help }
+}
