@@ -6,6 +6,7 @@ use crate::request_body::{self, BodyFault, Limits};
 use crate::rule::{BodyProcessor, Settings};
 use crate::run::{Course, State};
 use crate::transaction::{Facts, RequestHead, ResponseHead};
+use crate::transformation::url;
 use crate::values::{EMPTY, ValueId};
 use crate::variable::Variable;
 
@@ -61,7 +62,9 @@ fn target(target: &[u8], settings: &Settings, state: &mut State) {
     let query = rest.strip_prefix(b"?").unwrap_or_default();
     let query = query.split(|byte| *byte == b'#').next().unwrap_or_default();
     set(state, Variable::QueryString, query);
-    let path = request_body::percent_decoded(path, &mut state.values.arena);
+    let mark = state.values.arena.mark();
+    url::decode_path(path, &mut state.values.arena);
+    let path = state.values.arena.since(mark);
     let path = state.values.at(path);
     state.collections.set(Variable::RequestFilename, path);
     state.collections.set(Variable::PathInfo, path);

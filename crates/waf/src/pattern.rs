@@ -34,7 +34,7 @@ pub(crate) fn translate(pattern: &[u8]) -> Result<String, PatternError> {
     if translated.is_ok() && !translator.widened {
         return translated;
     }
-    replacement::of(pattern).map_or(translated, |equal| Ok(equal.to_owned()))
+    replacement::of(pattern).map_or(translated, Ok)
 }
 
 /// Compiles a SecLang pattern: bytes and not characters, `.` matches line ends, `$` only the very end.

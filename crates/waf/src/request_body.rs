@@ -1,13 +1,25 @@
 //! From the bytes of a request to the members of its collections: queries, forms, multipart, JSON, XML, cookies.
 
-use crate::arena::{Arena, Member, Span};
+mod form;
+mod json;
+mod multipart;
+#[cfg(test)]
+mod tests;
+mod xml;
+
+pub(crate) use form::{cookies, form};
+pub(crate) use json::json;
+pub(crate) use multipart::multipart;
+pub(crate) use xml::xml;
+
+use crate::arena::{Member, Span};
 
 /// What one request may hold. Past a limit the rest is not looked into, and the fault says so.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Arguments of a body, from 1.
     pub(crate) arguments_max: usize,
-    /// Objects and arrays within each other.
+    /// Objects and arrays, or elements, within each other.
     pub(crate) depth_max: u32,
     /// Parts of a multipart body.
     pub(crate) parts_max: usize,
@@ -68,53 +80,28 @@ pub(crate) struct Xml {
     pub(crate) attributes: Vec<Span>,
 }
 
-/// A query or a form: `a=b&c`. Percent signs and pluses are undone.
-pub(crate) fn form(
-    text: &[u8],
-    separator: u8,
-    limits: &Limits,
-    arena: &mut Arena,
-    members: &mut Vec<Member>,
-) -> Result<(), BodyFault> {
-    let _ = (text, separator, limits, arena, members);
-    Ok(())
+/// The first fault of a body; reading goes on after it where it can, so that rules see what a lenient reader would.
+#[derive(Debug, Default)]
+struct Faults(Option<BodyFault>);
+
+impl Faults {
+    fn malformed(&mut self, what: &str) {
+        if self.0.is_none() {
+            self.0 = Some(BodyFault::Malformed(what.to_owned()));
+        }
+    }
+
+    fn limit(&mut self, maximum: usize, what: &str) {
+        if self.0.is_none() {
+            self.0 = Some(limit(maximum, what));
+        }
+    }
+
+    fn into_result(self) -> Result<(), BodyFault> {
+        self.0.map_or(Ok(()), Err)
+    }
 }
 
-/// A path with its percent signs undone; those that are followed by no two digits stay.
-pub(crate) fn percent_decoded(text: &[u8], arena: &mut Arena) -> Span {
-    arena.keep(text)
-}
-
-/// The Cookie field of a request: `a=b; c=d`. Nothing is undone.
-pub(crate) fn cookies(text: &[u8], limits: &Limits, arena: &mut Arena, members: &mut Vec<Member>) {
-    let _ = (text, limits, arena, members);
-}
-
-/// A JSON body: the name of a member is its path from `json`, such as `json.user.name` or `json.list.array_0`; every
-/// duplicate is kept.
-pub(crate) fn json(
-    body: &[u8],
-    limits: &Limits,
-    arena: &mut Arena,
-    members: &mut Vec<Member>,
-) -> Result<(), BodyFault> {
-    let _ = (body, limits, arena, members);
-    Ok(())
-}
-
-/// An XML body; no entity is expanded but the five of the language itself and numbers.
-pub(crate) fn xml(body: &[u8], limits: &Limits, arena: &mut Arena) -> (Xml, Result<(), BodyFault>) {
-    let _ = (body, limits, arena);
-    (Xml::default(), Ok(()))
-}
-
-/// A multipart/form-data body; `content_type` is the request's field with the boundary.
-pub(crate) fn multipart(
-    body: &[u8],
-    content_type: &[u8],
-    limits: &Limits,
-    arena: &mut Arena,
-) -> (Multipart, Result<(), BodyFault>) {
-    let _ = (body, content_type, limits, arena);
-    (Multipart::default(), Ok(()))
+fn limit(maximum: usize, what: &str) -> BodyFault {
+    BodyFault::Limit(format!("{maximum} {what}"))
 }

@@ -254,9 +254,12 @@ fn compared(chain: Chain) -> Vec<Chain> {
 fn with_comparison(chain: &Chain, comparison: pattern::Comparison) -> Option<Chain> {
     let head = chain.links.first()?;
     let test = head.test.as_ref()?;
+    // What refers back under `(?i)` finds the same word in any case; the comparison is of bytes.
+    let mut transformations = test.transformations.clone();
+    transformations.push(Transformation::Lowercase);
     let finds = Test {
         targets: test.targets.clone(),
-        transformations: test.transformations.clone(),
+        transformations,
         multi_match: test.multi_match,
         operator: Operator::Rx(Text::plain(comparison.pattern.as_bytes())),
         negated: false,

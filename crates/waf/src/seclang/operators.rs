@@ -37,7 +37,7 @@ pub(super) fn read(text: &[u8], surroundings: &mut Surroundings<'_>) -> Result<(
         _ => (false, text),
     };
     let Some(named) = text.strip_prefix(b"@") else {
-        return Ok((rx(text)?, negated));
+        return Ok((rx(text, surroundings)?, negated));
     };
     let end = named.iter().position(u8::is_ascii_whitespace).unwrap_or(named.len());
     let name = named.get(..end).unwrap_or_default();
@@ -50,7 +50,7 @@ fn operator(name: &[u8], argument: &[u8], surroundings: &mut Surroundings<'_>) -
     let known = NAMES.iter().copied().find(|known| known.as_bytes().eq_ignore_ascii_case(name));
     let filled = || text::read(argument);
     Ok(match known.unwrap_or_default() {
-        "rx" => rx(argument)?,
+        "rx" => rx(argument, surroundings)?,
         "pm" => Operator::Phrases(phrases(argument)?),
         "pmFromFile" | "pmf" => Operator::Phrases(phrase_files(argument, surroundings)?),
         "eq" => Operator::Equal(number(argument)?),
@@ -135,19 +135,19 @@ const NAMES: &[&str] = &[
     "within",
 ];
 
-fn rx(pattern: &[u8]) -> Result<Operator, Wrong> {
+fn rx(pattern: &[u8], surroundings: &mut Surroundings<'_>) -> Result<Operator, Wrong> {
     let text = text::read_pattern(pattern);
-    if let Some(plain) = text.as_plain() {
+    if !pattern::compared(pattern).is_empty() {
+        // It becomes two chains when the rule is put together.
+        let wrong = Wrong::new("only the first two words that this pattern finds in a value are compared");
+        surroundings.warnings.push(wrong.help("it refers back, which takes more than linear time"));
+    } else if let Some(plain) = text.as_plain() {
         check(plain)?;
     }
     Ok(Operator::Rx(text))
 }
 
 fn check(pattern: &[u8]) -> Result<(), Wrong> {
-    // Those that compare words become two rules when the chain is put together.
-    if !pattern::compared(pattern).is_empty() {
-        return Ok(());
-    }
     pattern::check(pattern).map_err(|error| match error {
         pattern::PatternError::Unsupported(what) => Wrong::new(format!("the pattern `{}`: {what}", show(pattern)))
             .help("say the same without it, or in two chained rules"),

@@ -14,7 +14,17 @@ pub(crate) fn decode(value: &[u8], out: &mut impl Sink) {
     each(value, out, plain);
 }
 
-/// Likewise, and `%uHHHH` is the character of that number, as near as ASCII comes to it.
+/// The same for a path, in which a plus is a plus.
+pub(crate) fn decode_path(value: &[u8], out: &mut impl Sink) {
+    let mut pieces = value.split(|byte| *byte == b'+');
+    decode(pieces.next().unwrap_or_default(), out);
+    for piece in pieces {
+        out.put(b'+');
+        decode(piece, out);
+    }
+}
+
+/// As [`decode`], and `%uHHHH` is the character of that number, as near as ASCII comes to it.
 pub(crate) fn decode_unicode(value: &[u8], out: &mut impl Sink) {
     each(value, out, |from| unicode(from).or_else(|| plain(from)));
 }
