@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use crate::body::RequestBody;
 use crate::settings::UpstreamSettings;
+use crate::traces::Exchange;
 
 pub(crate) use balance::{balanced, upgraded};
 pub(crate) use condition::Permit;
@@ -60,6 +61,20 @@ pub(crate) enum UpstreamError {
     /// No server takes requests.
     #[error("no server takes requests")]
     NoServer(Duration),
+}
+
+impl UpstreamError {
+    /// What kind of error it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(ConnectError::Timeout { .. }) => "connect_timeout",
+            Self::Connect(_) => "connect",
+            Self::Slow(_) => "timeout",
+            Self::Exchange(_) => "exchange",
+            Self::At(_, error) => error.kind(),
+            Self::NoServer(_) => "no_server",
+        }
+    }
 }
 
 /// The connections of one worker to the application.
@@ -227,14 +242,29 @@ impl Pool {
     async fn send_shared(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
         let shared = self.shared.borrow().clone().filter(Shared::usable);
         match shared {
-            Some(Shared { sender, .. }) => within(self.answer_max, pin!(exchange_shared(sender, request))).await,
+            Some(Shared { sender, .. }) => {
+                self.note(&request);
+                within(self.answer_max, pin!(exchange_shared(sender, request))).await
+            }
             None => self.send_fresh(request).await,
         }
     }
 
     async fn send_fresh(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        let dialling = Exchange::of(&request).map(|_| Instant::now());
         let channel = self.dial().await?;
+        if let Some((exchange, dialling)) = Exchange::of(&request).zip(dialling) {
+            exchange.connected(dialling.elapsed());
+        }
         self.through(channel, request, self.answer_max).await
+    }
+
+    /// Notes for a request's trace that it goes to this server.
+    fn note(&self, request: &Request<RequestBody>) {
+        if let Some(exchange) = Exchange::of(request) {
+            let (host, port) = self.dialer.place();
+            exchange.sent(host, port);
+        }
     }
 
     /// A new connection.
@@ -265,6 +295,7 @@ impl Pool {
         request: Request<RequestBody>,
         answer_max: Duration,
     ) -> Result<Answer, UpstreamError> {
+        self.note(&request);
         match channel {
             Channel::Own(line) => {
                 let mut lease = Lease { line, pool: Rc::downgrade(self) };
@@ -276,6 +307,7 @@ impl Pool {
     }
 
     async fn over(self: &Rc<Self>, line: Line, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        self.note(&request);
         let mut lease = Lease { line, pool: Rc::downgrade(self) };
         let response = lease.exchange(request, self.answer_max).await?;
         Ok(Answer { response, lease: Some(lease) })
@@ -302,6 +334,7 @@ impl Pool {
         mut sender: http1::SendRequest<RequestBody>,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        self.note(&request);
         within(self.answer_max, pin!(sender.send_request(request))).await
     }
 }
@@ -353,6 +386,7 @@ fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     spare.uri_mut().clone_from(request.uri());
     *spare.version_mut() = request.version();
     spare.headers_mut().clone_from(request.headers());
+    spare.extensions_mut().clone_from(request.extensions());
     Some(spare)
 }
 

@@ -105,6 +105,7 @@ impl House {
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
             pages: None,
+            tracing: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),
