@@ -10,11 +10,11 @@ use reeve_base::{Event, EventId, Outcome, Ticks};
 
 use crate::answers::payment::Visit;
 use crate::fingerprint::HeaderOrder;
+use crate::gateway::Live;
 use crate::meter::Ending;
 use crate::rate::Allowance;
 use crate::redact;
 use crate::refusal::Refusal;
-use crate::gateway::Live;
 use crate::request::Client;
 use crate::response::Personal;
 use crate::traces::{Carried, Trace};

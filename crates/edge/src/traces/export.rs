@@ -65,7 +65,10 @@ impl SpanCounts {
     /// Said once, until they arrive again.
     fn fail(&self, cause: &str) {
         if !self.failing.swap(true, Ordering::Relaxed) {
-            tracing::warn!(cause, "spans do not reach their collector; those that find no room are counted and dropped");
+            tracing::warn!(
+                cause,
+                "spans do not reach their collector; those that find no room are counted and dropped"
+            );
         }
     }
 }
@@ -215,11 +218,7 @@ impl Teller {
     }
 
     /// Tells it once; nothing if the time for the end of the gateway is over meanwhile.
-    async fn tell(
-        &mut self,
-        tracer: &Arc<Tracer>,
-        body: Bytes,
-    ) -> Option<Result<Option<(u64, String)>, TellError>> {
+    async fn tell(&mut self, tracer: &Arc<Tracer>, body: Bytes) -> Option<Result<Option<(u64, String)>, TellError>> {
         let mut end = self.end.clone();
         let over = async move {
             let deadline = end.wait_for(Option::is_some).await.ok().and_then(|end| *end);

@@ -98,11 +98,7 @@ impl House {
         Self::logging(upstream, controls, |log| log.only(&members))
     }
 
-    fn logging(
-        upstream: UpstreamSettings,
-        controls: &Controls,
-        change: impl FnOnce(AccessLog) -> AccessLog,
-    ) -> Self {
+    fn logging(upstream: UpstreamSettings, controls: &Controls, change: impl FnOnce(AccessLog) -> AccessLog) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = LocalAuthority {
             folder: folder.path().to_owned(),

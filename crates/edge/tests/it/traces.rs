@@ -3,15 +3,16 @@
 mod collector;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_base::{Clock, SystemClock};
-use reeve_edge::{ProxySettings, Settings, TracingSettings, parse_network};
+use reeve_edge::{ContractSettings, ProxySettings, Settings, TracingSettings, parse_network};
 use reeve_policy::catalogue::{Control, InputMethods};
 
-use crate::application::Application;
+use crate::application::{After, Application};
 use crate::client::Client;
-use crate::house::{House, demo_controls, upstream, with_control};
+use crate::house::{House, demo_controls, server, upstream, with_control};
 use collector::{Answer, Collector, Told};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -267,7 +268,7 @@ fn secrets_are_in_no_span() {
     }
     for broken in [
         format!("GET /a b/{PLANTED} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        format!("{PLANTED} / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("{PLANTED} / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: {PLANTED}.example.com\r\nConnection: close\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {PLANTED}\r\n\r\n\0{PLANTED}"),
     ] {
@@ -309,6 +310,77 @@ fn methods_that_nobody_knows_are_not_told() {
     house.exchange("BREW /pot HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     house.close();
     assert!(collector.told().iter().all(|span| span.attribute("http.request.method") == Some("_OTHER")));
+}
+
+#[test]
+fn a_path_of_the_document_is_told_as_the_document_writes_it() {
+    let (application, collector) = (Application::answering(OK), Collector::start());
+    let mut house = House::before(application.address);
+    let document = house.folder.path().join("api.yaml");
+    let parameter = "{name: id, in: path, required: true, schema: {type: string}}";
+    let text = format!(
+        "openapi: 3.1.0\npaths: {{\"/orders/{{id}}\": {{get: {{parameters: [{parameter}], responses: {{}}}}}}}}\n"
+    );
+    std::fs::write(&document, text).unwrap();
+    house.settings.upstream.contract = Some(ContractSettings { document, base: Some(String::from("/api")) });
+    reload(&house, collector.settings(1.0));
+    get(&house, STRANGER, "/api/orders/17", "");
+    house.close();
+    let told = collector.told();
+    let (server, client) = pair(&told);
+    server.has(&[("http.route", "/api/orders/{id}"), ("url.path", "/api/orders/17")]);
+    assert_eq!((server.name.as_str(), client.name.as_str()), ("GET /api/orders/{id}", "GET"));
+}
+
+#[test]
+fn a_request_that_is_tried_elsewhere_tells_how_often_and_where_in_the_end() {
+    let (collector, two) = (Collector::start(), Application::answering(OK));
+    let one = Application::behaving(Arc::new(|_, _| After::Close));
+    let mut house = House::before(two.address);
+    house.settings.upstream.servers = vec![server(one.address), server(two.address)];
+    reload(&house, collector.settings(1.0));
+    for _ in 0..8 {
+        assert!(get(&house, STRANGER, "/", "").starts_with("HTTP/1.1 200"));
+    }
+    house.close();
+    let told = collector.told();
+    let again: Vec<_> = told.iter().filter(|span| span.attribute("http.request.resend_count").is_some()).collect();
+    assert!(!again.is_empty(), "{told:?}");
+    for span in again {
+        span.has(&[("http.request.resend_count", "1"), ("server.port", &two.address.port().to_string())]);
+    }
+    // Both tries carry the same context, so that whatever the first did is found as well.
+    let contexts = |application: &Application| -> Vec<String> {
+        let heads = application.heads();
+        let lines = heads.iter().flat_map(|head| head.lines().find(|line| line.starts_with("traceparent")));
+        lines.map(str::to_owned).collect()
+    };
+    assert!(contexts(&one).iter().all(|context| contexts(&two).contains(context)));
+}
+
+#[test]
+fn a_client_that_does_not_wait_is_told_of() {
+    let (application, collector) = (Application::behaving(Arc::new(|_, _| After::KeepAlive)), Collector::start());
+    let house = house(&application, &collector, 1.0);
+    let mut client = house.client();
+    client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    until("it arrives", || !application.heads().is_empty());
+    drop(client);
+    house.logs("gone before the answer");
+    house.close();
+    let told = collector.told();
+    let (server, client) = pair(&told);
+    server.has(&[("reeve.part", "client"), ("error.type", "client")]);
+    client.has(&[("error.type", "cancelled")]);
+    assert_eq!(server.attribute("http.response.status_code"), None);
+}
+
+#[test]
+fn nobody_takes_the_context_away_from_the_application() {
+    let (application, collector) = (Application::answering(OK), Collector::start());
+    let house = house(&application, &collector, 1.0);
+    house.exchange("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close, traceparent\r\n\r\n");
+    assert!(arrived(&application, "traceparent").is_some());
 }
 
 #[test]

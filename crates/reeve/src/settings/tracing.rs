@@ -132,9 +132,9 @@ impl FromValue for Share {
             other => return Err(Mismatch::kind(value, Self::EXPECTED, other)),
         };
         let within = (0.0..=1.0).contains(&share);
-        within.then_some(Self(share)).ok_or_else(|| {
-            Mismatch::content(value, Self::EXPECTED, format!("is {share}, which is no share"))
-        })
+        within
+            .then_some(Self(share))
+            .ok_or_else(|| Mismatch::content(value, Self::EXPECTED, format!("is {share}, which is no share")))
     }
 }
 
