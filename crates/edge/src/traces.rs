@@ -73,7 +73,7 @@ struct Sampled {
 
 /// What goes to the application with a request.
 pub(crate) struct Carried {
-    value: HeaderValue,
+    context: Context,
     continued: bool,
     exchange: Option<Arc<Exchange>>,
 }
@@ -130,16 +130,15 @@ impl Tracer {
 
 impl Trace {
     /// What goes to the application. Its document's template of the path is asked for only if the request is recorded.
-    pub(crate) fn carried(&self, route: impl FnOnce() -> Option<String>) -> Option<Carried> {
+    pub(crate) fn carried(&self, route: impl FnOnce() -> Option<String>) -> Carried {
         if let Some(sampled) = &self.sampled
             && let Some(route) = route()
         {
             // Set once: a request goes to the application once.
             let _ = sampled.route.set(route);
         }
-        let value = HeaderValue::from_bytes(&self.outward.write()).ok()?;
         let exchange = self.sampled.as_ref().map(|sampled| Arc::clone(&sampled.exchange));
-        Some(Carried { value, continued: self.continued, exchange })
+        Carried { context: self.outward, continued: self.continued, exchange }
     }
 
     /// Tells of the request what its event says, if it is recorded.
@@ -155,7 +154,10 @@ impl Trace {
 impl Carried {
     /// Puts it into the head for the application, after what the client may not say is gone.
     pub(crate) fn put(self, parts: &mut Parts) {
-        parts.headers.insert(TRACEPARENT, self.value);
+        // Digits and dashes are a value.
+        if let Ok(value) = HeaderValue::from_bytes(&self.context.write()) {
+            parts.headers.insert(TRACEPARENT, value);
+        }
         if !self.continued {
             parts.headers.remove(TRACESTATE);
         }

@@ -66,7 +66,8 @@ impl Record {
     /// What its trace tells the application with this number.
     pub(super) fn carried(&self, live: &Live, upstream: usize) -> Option<Carried> {
         let path = self.target.as_ref().map_or("/", PathAndQuery::path);
-        self.trace.as_ref()?.carried(|| live.scrutiny.get(upstream)?.template(path))
+        let trace = self.trace.as_ref()?;
+        Some(trace.carried(|| live.scrutiny.get(upstream)?.template(path)))
     }
 
     /// Tells its trace what became of it.

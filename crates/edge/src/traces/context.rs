@@ -139,6 +139,7 @@ const POOL_BYTES: usize = 256 * 32;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use reeve_base::SystemEntropy;
 
     use super::*;
@@ -182,6 +183,19 @@ mod tests {
     fn flags_without_a_meaning_are_not_passed_on() {
         let context = Context::read(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff").unwrap();
         assert_eq!(context.flags, SAMPLED | RANDOM);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_would_be_written(
+            text in prop_oneof![".{0,60}", "[0-9a-f-]{55}", "(00|01)-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3](-x)?"],
+        ) {
+            if let Some(context) = Context::read(text.as_bytes()) {
+                let written = String::from_utf8(context.write().to_vec()).unwrap();
+                prop_assert_eq!(written.get(3..53), text.get(3..53));
+                prop_assert_eq!(Context::read(written.as_bytes()), Some(context));
+            }
+        }
     }
 
     #[test]

@@ -222,9 +222,8 @@ impl Teller {
         let mut end = self.end.clone();
         let over = async move {
             let deadline = end.wait_for(Option::is_some).await.ok().and_then(|end| *end);
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => {}
+            if let Some(deadline) = deadline {
+                tokio::time::sleep_until(deadline).await;
             }
         };
         tokio::select! {
@@ -247,7 +246,7 @@ impl Teller {
 /// Spans that a worker gathers before it hands them over; it does so ten times a second in any case.
 pub(super) const BATCH_SPANS: usize = 64;
 
-/// 128 batches of about 64 spans wait at most: with texts of usual length some 8 MiB.
+/// 128 batches of about 64 spans wait at most: some 8 MiB with texts of usual length, 40 MiB with the longest.
 const BATCHES_MAX: usize = 128;
 
 /// Spans in one request to a collector.

@@ -120,7 +120,7 @@ pub(super) fn server(sampled: &Sampled, ended: &Ended<'_>) -> Span {
     route.into_iter().for_each(|route| add("http.route", route.clone().into()));
     if let Some((host, port)) = &sampled.site {
         add("server.address", host.clone().into());
-        port.into_iter().for_each(|port| add("server.port", (*port).into()));
+        port.iter().for_each(|port| add("server.port", (*port).into()));
     }
     if ended.shows("actor") {
         add("client.address", event.actor.clone().into_owned().into());
