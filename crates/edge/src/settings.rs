@@ -124,7 +124,8 @@ pub struct UpstreamSettings {
     pub client: Option<ClientCertificate>,
     /// How long a connection to it may take.
     pub connect: Duration,
-    /// How long it may take from the request to the head of its answer, and between two pieces of its body.
+    /// How long it may take from the last piece of the request that it was given to the head of its answer, and between
+    /// two pieces of its body.
     pub answer: Duration,
     /// How long an unused connection to it is kept.
     pub idle: Duration,

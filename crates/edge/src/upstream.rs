@@ -29,7 +29,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use tokio::time::Instant;
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, Turn};
 use crate::settings::UpstreamSettings;
 use crate::traces::Exchange;
 
@@ -152,16 +152,17 @@ impl Lease {
     /// Sends the request and waits for the head of the answer, driving the connection meanwhile.
     async fn exchange(
         &mut self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         answer_max: Duration,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        let turn = request.body_mut().turn();
         let mut answer = pin!(self.line.sender.send_request(request));
         let line = &mut self.line;
         let exchange = poll_fn(|cx| {
             line.drive(cx);
             answer.as_mut().poll(cx)
         });
-        within(answer_max, exchange).await
+        within(answer_max, turn, exchange).await
     }
 }
 
@@ -242,20 +243,13 @@ impl Pool {
     async fn send_shared(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
         let shared = self.shared.borrow().clone().filter(Shared::usable);
         match shared {
-            Some(Shared { sender, .. }) => {
-                self.note(&request);
-                within(self.answer_max, pin!(exchange_shared(sender, request))).await
-            }
+            Some(Shared { sender, .. }) => self.through(Channel::Shared(sender), request, self.answer_max).await,
             None => self.send_fresh(request).await,
         }
     }
 
     async fn send_fresh(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
-        let dialling = Exchange::of(&request).map(|_| Instant::now());
-        let channel = self.dial().await?;
-        if let Some((exchange, dialling)) = Exchange::of(&request).zip(dialling) {
-            exchange.connected(dialling.elapsed());
-        }
+        let channel = timed(&request, self.dial()).await?;
         self.through(channel, request, self.answer_max).await
     }
 
@@ -302,7 +296,7 @@ impl Pool {
                 let response = lease.exchange(request, answer_max).await?;
                 Ok(Answer { response, lease: Some(lease) })
             }
-            Channel::Shared(sender) => within(answer_max, pin!(exchange_shared(sender, request))).await,
+            Channel::Shared(sender) => shared_within(answer_max, sender, request).await,
         }
     }
 
@@ -318,7 +312,7 @@ impl Pool {
         &self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let line = self.dial_upgrade().await?;
+        let line = timed(&request, self.dial_upgrade()).await?;
         self.through_upgrade(line, request).await
     }
 
@@ -335,19 +329,48 @@ impl Pool {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         self.note(&request);
-        within(self.answer_max, pin!(sender.send_request(request))).await
+        within(self.answer_max, None, sender.send_request(request)).await
     }
 }
 
-/// Waits for an exchange, but not for longer than `answer_max`.
+/// Waits for a new connection, and notes how long it took if the request is traced.
+async fn timed<T, E>(request: &Request<RequestBody>, dial: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let dialling = Exchange::of(request).map(|exchange| (exchange, Instant::now()));
+    let outcome = dial.await;
+    if let Some((exchange, dialling)) = dialling {
+        exchange.connected(dialling.elapsed());
+    }
+    outcome
+}
+
+/// Waits for the head of an answer, but not for longer than `answer_max` while it is the application's turn: what a
+/// client takes to send its body is judged by its pace and is nobody else's fault.
 async fn within<T>(
     answer_max: Duration,
+    turn: Option<Turn>,
     exchange: impl Future<Output = Result<T, hyper::Error>>,
 ) -> Result<T, UpstreamError> {
-    match tokio::time::timeout(answer_max, exchange).await {
-        Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
-        Err(_) => Err(UpstreamError::Slow(answer_max)),
+    let mut exchange = pin!(exchange);
+    let mut deadline = Instant::now() + answer_max;
+    loop {
+        if let Ok(outcome) = tokio::time::timeout_at(deadline, exchange.as_mut()).await {
+            return outcome.map_err(UpstreamError::Exchange);
+        }
+        let now = Instant::now();
+        deadline = turn.as_ref().map_or(deadline, |turn| turn.get().unwrap_or(now) + answer_max);
+        if deadline <= now {
+            return Err(UpstreamError::Slow(answer_max));
+        }
     }
+}
+
+async fn shared_within(
+    answer_max: Duration,
+    sender: http2::SendRequest<RequestBody>,
+    mut request: Request<RequestBody>,
+) -> Result<Answer, UpstreamError> {
+    let turn = request.body_mut().turn();
+    within(answer_max, turn, exchange_shared(sender, request)).await
 }
 
 async fn exchange_shared(

@@ -16,7 +16,7 @@ use reeve_base::{Clock, Ticks};
 use super::condition::{Failure, Permit};
 use super::connect::ConnectError;
 use super::group::{Choice, Pools, Tried, Upstream};
-use super::{Answer, Channel, Pool, UpstreamError, is_stale, spare};
+use super::{Answer, Channel, Pool, UpstreamError, is_stale, spare, timed};
 use crate::body::RequestBody;
 use crate::refusal::Refusal;
 use crate::traces::Exchange;
@@ -90,7 +90,7 @@ pub(crate) async fn upgraded(
         let pool = errand.pool(0)?;
         return Ok((pool.send_upgrade(request).await?, None, stall_max));
     }
-    let (pool, sender, Choice { index, mut permit }) = errand.upgrade_line().await?;
+    let (pool, sender, Choice { index, mut permit }) = timed(&request, errand.upgrade_line()).await?;
     let outcome = pool.through_upgrade(sender, request).await;
     match &outcome {
         Ok(response) => errand.answered(&mut permit, index, response.status().is_server_error()),
