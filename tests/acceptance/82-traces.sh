@@ -72,6 +72,7 @@ check "its way to the application is below it" is "$(newest front client 's["tra
 check "and the application's own span below that" is "$(newest application server 's["trace"], s["parent"]')" "('$theirs', '$(newest front client 's["id"]')')"
 check "the proxy's tracestate goes on" has "$said" "proxy=1"
 check "the path is told" is "$(newest front server 'a["url.path"], a["url.query"], a["http.response.status_code"]')" "('/orders/17', 'page', 200)"
+check "as is each side's version of HTTP" is "$(newest front server 'a["network.protocol.version"]')$(newest front client 'a["network.protocol.version"]')" "21.1"
 check "both have a duration" at_least "$(newest front server 's["took_us"]')" "$(newest front client 's["took_us"]')"
 
 say "strangers"
