@@ -39,6 +39,7 @@ mod serve;
 mod settings;
 mod taking;
 mod tls;
+mod traces;
 mod upstream;
 mod worker;
 
@@ -66,8 +67,8 @@ pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
 pub use scrutiny::ScrutinyError;
 pub use settings::{
-    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, ContractSettings, ForwardedHeader, HealthCheck,
-    ProxySettings, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings, UpstreamScheme,
-    UpstreamSettings,
+    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, CollectorAddress, ContractSettings, ForwardedHeader,
+    HealthCheck, ProxySettings, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings,
+    TracingSettings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};

@@ -309,7 +309,11 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<I
     let order = header_order(&request, finding.as_ref());
     let (personal, visit) = (live.rules.answers.personal(request.headers()), visit(worker, &live, &mut request));
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
-    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance: Cell::default() };
+    let trusted = || live.entrance.trusts(client.address);
+    let tracer = live.tracing.as_ref();
+    let trace = tracer.and_then(|tracer| tracer.begin(&worker.traces, &request, trusted(), started));
+    let allowance = Cell::default();
+    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance, trace };
 
     if let Some(Err((refusal, line))) = finding {
         let response = refused(&refusal, id, json, h1, &live);
@@ -377,6 +381,7 @@ async fn carry_out(
         Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
         Judged::Allowed(allowed, upstream) => {
             let clock = &*worker.shared.tools.clock;
+            let allowed = allowed.carrying(record.carried(live, upstream));
             forward(allowed, client, &live.rules, &worker.pools(live), upstream, &worker.rooms, clock).await?
         }
     };
@@ -643,6 +648,7 @@ fn finish(
     }
     worker.meter.request(client.transport, ending, response.status().as_u16(), took_us);
     worker.log.record(&event);
+    record.tell(worker, client, &event);
     response
 }
 
