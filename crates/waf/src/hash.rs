@@ -1,4 +1,4 @@
-//! Hashes of numbers that are looked up very often.
+//! Hashes of numbers and short texts that are looked up very often.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -38,9 +38,15 @@ impl Hasher for Folding {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.fold(u64::from(*byte));
+        let (whole, rest) = bytes.as_chunks::<8>();
+        for chunk in whole {
+            self.fold(u64::from_le_bytes(*chunk));
         }
+        let mut last = [0; 8];
+        for (byte, from) in last.iter_mut().zip(rest) {
+            *byte = *from;
+        }
+        self.fold(u64::from_le_bytes(last) ^ (bytes.len() as u64).rotate_left(56));
     }
 
     fn write_u8(&mut self, number: u8) {

@@ -47,6 +47,8 @@ pub(crate) struct Program {
 pub(crate) struct Stage {
     pub(crate) how: Transformation,
     pub(crate) triggers: ByteSet,
+    /// It may change a value with any bytes.
+    pub(crate) always: bool,
 }
 
 /// What a target names: members of a collection.
@@ -109,7 +111,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) uses: Box<[Use]>,
-    pub(crate) except: Box<[Exception]>,
+    pub(crate) except: Box<[Arc<Exception>]>,
     pub(crate) chain: usize,
     pub(crate) multi_match: bool,
     pub(crate) operator: Arc<Compiled>,
@@ -131,6 +133,8 @@ pub(crate) struct Sought {
 pub(crate) struct Use {
     pub(crate) field: usize,
     pub(crate) count: bool,
+    /// The field under the check's transformations, where it is looked for in advance.
+    pub(crate) lane: Option<usize>,
 }
 
 /// Members that are left out.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::collections::{Collections, Entry};
-use crate::operator::{self, Compiled, Open};
-use crate::pattern;
+use crate::operator::{Compiled, Open};
 use crate::program::{Check, Deed, Exception, Key, Plan, Program, Step, Use, written};
 use crate::rule::{
     Allow, BodyProcessor, Change, Collection, Control, Disruption, EngineMode, OfRule, Part, Phase, Severity, Text,
@@ -23,6 +22,9 @@ pub(crate) struct State {
     pub(crate) store: Store,
     seen: Seen,
     lanes: Notes,
+    /// What lanes hold, for those that are known: the members that are looked at, with what is tested of each.
+    sights: Vec<Sight>,
+    places: Vec<std::ops::Range<usize>>,
     groups: Notes,
     /// Of the link that runs: what has matched.
     matched: Vec<Matched>,
@@ -34,7 +36,7 @@ pub(crate) struct State {
     excepted: Vec<(Arc<[bool]>, Arc<Exception>)>,
     members: Vec<Entry>,
     spare: Vec<Entry>,
-    steps: Vec<ValueId>,
+    fresh: Vec<Sight>,
     highest: Option<Severity>,
 }
 
@@ -42,6 +44,13 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Copy)]
 struct Matched {
     variable: Variable,
+    name: ValueId,
+    value: ValueId,
+}
+
+/// A member under a chain of transformations.
+#[derive(Debug, Clone, Copy)]
+struct Sight {
     name: ValueId,
     value: ValueId,
 }
@@ -118,6 +127,9 @@ impl Run<'_> {
     pub(crate) fn phase(&mut self, phase: Phase) -> Option<Refusal> {
         let width = self.program.scan.width();
         self.state.lanes.clear(self.program.lanes.len(), width);
+        self.state.sights.clear();
+        self.state.places.clear();
+        self.state.places.resize(self.program.lanes.len(), 0..0);
         self.state.groups.clear(self.program.groups.len(), width);
         let program = self.program;
         let steps = program.steps(phase);
@@ -211,43 +223,63 @@ impl Run<'_> {
     /// Tests the members that a target names. Whether one matched.
     fn target(&mut self, use_: Use, check: &Check, link: &Plan, step: &Step) -> bool {
         let Some(field) = self.program.fields.get(use_.field) else { return false };
-        let mut members = std::mem::take(&mut self.state.members);
-        members.clear();
-        self.gather(use_.field, &mut members);
-        if !check.except.is_empty() || !self.state.excepted.is_empty() {
-            self.leave_out(field.variable, check, step, &mut members);
+        let (variable, except) = (field.variable, self.exceptions(field.variable, check, step));
+        if let (Some(lane), Some(sought), true) = (use_.lane, check.sought, self.prefilter && !use_.count) {
+            if !scan::has(self.state.lanes.words(lane, self.program.scan.width()), sought.bit) {
+                return false;
+            }
+            let places = self.state.places.get(lane).cloned().unwrap_or_default();
+            let mut found = false;
+            for place in places {
+                let Some(sight) = self.state.sights.get(place).copied() else { break };
+                found |= self.look(sight, variable, &except, check, link, step);
+            }
+            return found;
         }
+        let mut sights = std::mem::take(&mut self.state.fresh);
+        sights.clear();
+        self.sights(use_.field, check.chain, check.multi_match, &mut sights);
         if use_.count {
-            let count = self.state.values.of(members.len().to_string().as_bytes());
-            members.clear();
-            members.push(Entry { name: EMPTY, value: count });
+            let names = &self.state.values;
+            sights.retain(|sight| !except.iter().any(|exception| exception.matcher.takes(names.text(sight.name))));
+            let count = self.state.values.of(sights.len().to_string().as_bytes());
+            sights.clear();
+            sights.push(Sight { name: EMPTY, value: count });
         }
         let mut found = false;
-        for member in &members {
-            if self.member(field.variable, *member, check) {
-                found = true;
-                self.effects(link, step);
-            }
+        for sight in &sights {
+            found |= self.look(*sight, variable, &except, check, link, step);
         }
-        self.state.members = members;
+        self.state.fresh = sights;
         found
     }
 
-    /// Tests one member, under all transformations that the check asks for.
-    fn member(&mut self, variable: Variable, member: Entry, check: &Check) -> bool {
-        let mut steps = std::mem::take(&mut self.state.steps);
-        self.transform(member.value, check.chain, check.multi_match, &mut steps);
-        let mut found = false;
-        for value in &steps {
-            if self.test(*value, check) {
-                found = true;
-                let matched = Matched { variable, name: member.name, value: *value };
-                self.state.matched.push(matched);
-                self.state.matched_last = Some(matched);
-            }
+    /// Tests one member in one form.
+    fn look(
+        &mut self,
+        sight: Sight,
+        variable: Variable,
+        except: &[Arc<Exception>],
+        check: &Check,
+        link: &Plan,
+        step: &Step,
+    ) -> bool {
+        if !self.test(sight.value, check) {
+            return false;
         }
-        self.state.steps = steps;
-        found
+        // After the test, which nearly always fails: names are compared for few.
+        let name = self.state.values.text(sight.name);
+        if except.iter().any(|exception| exception.matcher.takes(name)) {
+            return false;
+        }
+        if check.capture && !check.negated {
+            self.keep_groups(sight.value, check);
+        }
+        let matched = Matched { variable, name: sight.name, value: sight.value };
+        self.state.matched.push(matched);
+        self.state.matched_last = Some(matched);
+        self.effects(link, step);
+        true
     }
 
     fn test(&mut self, value: ValueId, check: &Check) -> bool {
@@ -260,39 +292,32 @@ impl Run<'_> {
                 return false;
             }
         }
-        match &*check.operator {
-            Compiled::Fixed(operator) => {
-                let text = self.state.values.text(value);
-                let matches = operator.matches(text);
-                if matches && check.capture && !check.negated {
-                    let groups = operator.groups(text);
-                    self.capture(&groups);
-                }
-                matches != check.negated
+        let matches = match &*check.operator {
+            Compiled::Fixed(operator) => operator.matches(self.state.values.text(value)),
+            Compiled::Open(open) => {
+                let argument = self.argument(open);
+                open.matches(self.state.values.text(value), &argument)
             }
-            Compiled::Open(open) => self.open(open, value, check),
-        }
+        };
+        matches != check.negated
     }
 
-    /// Tests with an argument that is filled in now.
-    fn open(&mut self, open: &Open, value: ValueId, check: &Check) -> bool {
+    /// What stands in the places of an operator's argument now.
+    fn argument(&mut self, open: &Open) -> Vec<u8> {
         let (Open::Rx(argument) | Open::Number(_, argument) | Open::Text(_, argument)) = open;
-        let argument = self.expand(argument, None);
-        let text = self.state.values.text(value);
-        let mut found = Vec::new();
-        let matches = match open {
-            Open::Number(comparison, _) => comparison.holds(number(text), number(&argument)),
-            Open::Text(likeness, _) => likeness.holds(text, &argument),
-            // A text that makes no pattern matches nothing.
-            Open::Rx(_) => pattern::compile(&argument).is_ok_and(|pattern| {
-                found = operator::groups(&pattern, text);
-                !found.is_empty()
-            }),
+        self.expand(argument, None)
+    }
+
+    /// Keeps what the groups of a pattern have found.
+    fn keep_groups(&mut self, value: ValueId, check: &Check) {
+        let groups = match &*check.operator {
+            Compiled::Fixed(operator) => operator.groups(self.state.values.text(value)),
+            Compiled::Open(open) => {
+                let argument = self.argument(open);
+                open.groups(self.state.values.text(value), &argument)
+            }
         };
-        if matches && check.capture && !check.negated {
-            self.capture(&found);
-        }
-        matches != check.negated
+        self.capture(&groups);
     }
 
     /// TX:0 to TX:9.
@@ -303,26 +328,20 @@ impl Run<'_> {
         }
     }
 
-    /// Every value that is tested of a member: the last, or all on the way to it.
-    fn transform(&mut self, value: ValueId, chain: usize, all: bool, out: &mut Vec<ValueId>) {
-        out.clear();
+    /// What is tested of a member: what it is in the end, or all on the way to it.
+    fn transform(&mut self, member: Entry, chain: usize, all: bool, out: &mut Vec<Sight>) {
         let values = &mut self.state.values;
-        let mut value = value;
-        if all {
-            out.push(value);
-        }
+        let (name, mut value) = (member.name, member.value);
         for stage in self.program.chains.get(chain).into_iter().flatten() {
-            if stage.triggers.intersects(values.bytes(value)) || stage.triggers == crate::byte_set::ByteSet::FULL {
+            if stage.always || stage.triggers.intersects(values.bytes(value)) {
                 let becomes = values.transform(value, stage.how);
                 if all && becomes != value {
-                    out.push(becomes);
+                    out.push(Sight { name, value });
                 }
                 value = becomes;
             }
         }
-        if !all {
-            out.push(value);
-        }
+        out.push(Sight { name, value });
     }
 
     /// The operators that may match anything in a group of lanes.
@@ -342,25 +361,33 @@ impl Run<'_> {
         self.state.groups.words(group, width)
     }
 
-    /// Finds the operators that may match anything in a lane.
+    /// Finds what a lane holds, and the operators that may match anything in it.
     fn lane(&mut self, at: usize) {
         let Some(lane) = self.program.lanes.get(at).copied() else { return };
         let width = self.program.scan.width();
-        let mut members = std::mem::take(&mut self.state.spare);
-        let mut steps = std::mem::take(&mut self.state.steps);
-        members.clear();
-        self.gather(lane.field, &mut members);
-        self.state.lanes.note(at, width);
-        for member in &members {
-            self.transform(member.value, lane.chain, lane.multi_match, &mut steps);
-            for value in &steps {
-                let state = &mut *self.state;
-                let candidates = self.program.scan.candidates(*value, &mut state.values, &mut state.seen);
-                scan::unite(state.lanes.note(at, width), candidates);
-            }
+        let mut sights = std::mem::take(&mut self.state.sights);
+        let start = sights.len();
+        self.sights(lane.field, lane.chain, lane.multi_match, &mut sights);
+        if let Some(place) = self.state.places.get_mut(at) {
+            *place = start..sights.len();
         }
-        self.state.spare = members;
-        self.state.steps = steps;
+        let state = &mut *self.state;
+        let words = state.lanes.note(at, width);
+        for sight in sights.get(start..).unwrap_or_default() {
+            scan::unite(words, self.program.scan.candidates(sight.value, &mut state.values, &mut state.seen));
+        }
+        self.state.sights = sights;
+    }
+
+    /// The members of a field in every form in which they are tested.
+    fn sights(&mut self, field: usize, chain: usize, all: bool, out: &mut Vec<Sight>) {
+        let mut members = std::mem::take(&mut self.state.members);
+        members.clear();
+        self.gather(field, &mut members);
+        for member in &members {
+            self.transform(*member, chain, all, out);
+        }
+        self.state.members = members;
     }
 
     /// The members of a field.
@@ -405,21 +432,14 @@ impl Run<'_> {
         }
     }
 
-    /// Leaves out what the rule's own exceptions name, and those that other rules have made for it.
-    fn leave_out(&self, variable: Variable, check: &Check, step: &Step, members: &mut Vec<Entry>) {
-        let made = self.state.excepted.iter().filter(|(rules, _)| rules.get(step.number).is_some_and(|meant| *meant));
-        let exceptions: Vec<&Exception> = check
-            .except
-            .iter()
-            .chain(made.map(|(_, exception)| &**exception))
-            .filter(|exception| is_about(exception.variable, variable))
-            .collect();
-        if !exceptions.is_empty() {
-            members.retain(|member| {
-                let name = self.state.values.text(member.name);
-                !exceptions.iter().any(|exception| exception.matcher.takes(name))
-            });
+    /// What the rule leaves out of a variable, by its own words and by those of other rules.
+    fn exceptions(&self, variable: Variable, check: &Check, step: &Step) -> Vec<Arc<Exception>> {
+        if check.except.is_empty() && self.state.excepted.is_empty() {
+            return Vec::new();
         }
+        let made = self.state.excepted.iter().filter(|(rules, _)| rules.get(step.number).is_some_and(|meant| *meant));
+        let exceptions = check.except.iter().chain(made.map(|(_, exception)| exception));
+        exceptions.filter(|exception| is_about(exception.variable, variable)).cloned().collect()
     }
 
     fn effects(&mut self, link: &Plan, step: &Step) {

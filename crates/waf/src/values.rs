@@ -1,7 +1,7 @@
 //! The values of one transaction, each kept once: what a text is, which bytes it has, what transformations make of it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use crate::arena::{Arena, Span};
 use crate::byte_set::ByteSet;
@@ -26,7 +26,7 @@ pub(crate) struct Values {
     values: Vec<Value>,
     known: HashMap<u64, ValueId, BuildHasherDefault<AsIs>>,
     transformed: HashMap<(ValueId, Transformation), ValueId, Folded>,
-    hasher: RandomState,
+    hasher: Folded,
     spare: Vec<u8>,
 }
 
@@ -40,7 +40,7 @@ impl Default for Values {
             values: Vec::new(),
             known: HashMap::default(),
             transformed: HashMap::default(),
-            hasher: RandomState::new(),
+            hasher: Folded::default(),
             spare: Vec::new(),
         };
         values.clear();

@@ -148,10 +148,11 @@ impl Gatherer {
         for target in &test.targets {
             match target.role {
                 Role::Except => {
-                    except.push(Exception { variable: target.variable, matcher: Matcher::new(&target.selector)? });
+                    let matcher = Matcher::new(&target.selector)?;
+                    except.push(Arc::new(Exception { variable: target.variable, matcher }));
                 }
                 Role::Member | Role::Count => {
-                    uses.push(Use { field: self.field(target)?, count: target.role == Role::Count });
+                    uses.push(Use { field: self.field(target)?, count: target.role == Role::Count, lane: None });
                 }
             }
         }
@@ -163,7 +164,7 @@ impl Gatherer {
             Role::Except => true,
         });
         let sought = bit.filter(|_| !test.negated).map(|(bit, length_min)| {
-            let group = stable.then(|| self.group(&uses, chain, test.multi_match));
+            let group = stable.then(|| self.group(&mut uses, chain, test.multi_match));
             Sought { bit, length_min, group }
         });
         Ok(Check {
@@ -198,22 +199,27 @@ impl Gatherer {
         if let Some(known) = self.chain_numbers.get(transformations) {
             return *known;
         }
-        let stage = |how: &Transformation| Stage { how: *how, triggers: how.triggers().unwrap_or(ByteSet::FULL) };
+        let stage = |how: &Transformation| {
+            let triggers = how.triggers();
+            Stage { how: *how, triggers: triggers.unwrap_or(ByteSet::FULL), always: triggers.is_none() }
+        };
         self.chains.push(transformations.iter().map(stage).collect());
         let number = self.chains.len() - 1;
         self.chain_numbers.insert(transformations.to_vec(), number);
         number
     }
 
-    fn group(&mut self, uses: &[Use], chain: usize, multi_match: bool) -> usize {
+    fn group(&mut self, uses: &mut [Use], chain: usize, multi_match: bool) -> usize {
         let mut lanes: Vec<_> = uses
-            .iter()
+            .iter_mut()
             .map(|use_| {
                 let lane = Lane { field: use_.field, chain, multi_match };
-                *self.lane_numbers.entry(lane).or_insert_with(|| {
+                let number = *self.lane_numbers.entry(lane).or_insert_with(|| {
                     self.lanes.push(lane);
                     self.lanes.len() - 1
-                })
+                });
+                use_.lane = Some(number);
+                number
             })
             .collect();
         lanes.sort_unstable();
