@@ -1,5 +1,6 @@
 //! Rules, compiled, and shared by all transactions.
 
+use crate::memory::Memory;
 use crate::program::Program;
 use crate::rule::EngineMode;
 use crate::seclang::{self, Fault, Source};
@@ -25,6 +26,7 @@ impl Default for Options {
 pub struct Engine {
     pub(crate) program: Program,
     pub(crate) options: Options,
+    pub(crate) memory: Memory,
 }
 
 impl Engine {
@@ -35,7 +37,7 @@ impl Engine {
     /// Every fault of them.
     pub fn load(files: &[&str], source: &dyn Source, options: Options) -> Result<Self, Vec<Fault>> {
         let program = Program::new(seclang::read(files, source)?)?;
-        Ok(Self { program, options })
+        Ok(Self { program, options, memory: Memory::default() })
     }
 
     /// A new transaction.

@@ -10,6 +10,7 @@ mod engine;
 mod fill;
 mod hash;
 mod injection;
+mod memory;
 mod need;
 mod operator;
 mod pattern;

@@ -1,18 +1,13 @@
 //! Rules, compiled: for each phase a sequence of steps, and what they look for, shared where rules share it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use regex::bytes::Regex;
 
 use crate::byte_set::ByteSet;
-use crate::need::Need;
-use crate::operator::{Comparison, Compiled, Fixed, GROUPS_MAX};
+use crate::operator::{Comparison, Compiled, GROUPS_MAX};
 use crate::pattern;
-use crate::rule::{
-    About, Assignment, Chain, Change, Collection, Control, Disruption, Effect, Item, Link, Operator, Phase, Place, Role,
-    RuleBook, Selector, Settings, Skip, Target, Test, Text, Which,
-};
+use crate::rule::{About, Change, Collection, Control, Disruption, Phase, Place, RuleBook, Selector, Settings, Text};
 use crate::scan::{Bit, Scan};
 use crate::seclang::Fault;
 use crate::store::{Names, Slot};
@@ -151,7 +146,8 @@ pub(crate) enum Deed {
     RemoveRules(Box<[bool]>),
     RemoveTarget(Arc<[bool]>, Arc<Exception>),
     Control(Control),
-    Open { collection: Collection },
+    Open { collection: Collection, key: Text },
+    Expire { collection: Collection, key: Text, seconds: Text },
 }
 
 /// A member that is written to.

@@ -212,7 +212,8 @@ pub(crate) enum Control {
     ResponseBodyAccess(bool),
     RequestBodyProcessor(BodyProcessor),
     ForceRequestBodyVariable(bool),
-    AuditEngine(bool),
+    /// Accepted, and without meaning here.
+    AuditEngine,
     /// Accepted, and without meaning here: there is no audit log of parts.
     AuditLogParts,
     RemoveRules(Which),

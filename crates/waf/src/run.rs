@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::collections::{Collections, Entry};
+use crate::memory::{Member, Memory, Name};
 use crate::operator::{Compiled, Open};
 use crate::program::{Check, Deed, Exception, Key, Plan, Program, Step, Use, written};
 use crate::rule::{
@@ -33,6 +34,9 @@ pub(crate) struct State {
     matched_last: Option<Matched>,
     /// Chains that a rule has switched off, by number.
     removed: Vec<bool>,
+    /// Collections that are kept when the transaction is over, and when their members are forgotten.
+    opened: Vec<Name>,
+    expiring: Vec<(Collection, Box<[u8]>, i64)>,
     excepted: Vec<(Arc<[bool]>, Arc<Exception>)>,
     members: Vec<Entry>,
     spare: Vec<Entry>,
@@ -105,6 +109,9 @@ pub(crate) struct Run<'r> {
     pub(crate) course: &'r mut Course,
     pub(crate) report: &'r mut Report,
     pub(crate) prefilter: bool,
+    pub(crate) memory: &'r Memory,
+    /// Seconds since 1970.
+    pub(crate) now: i64,
 }
 
 impl State {
@@ -117,8 +124,26 @@ impl State {
         self.matched_before.clear();
         self.matched_last = None;
         self.removed.clear();
+        self.opened.clear();
+        self.expiring.clear();
         self.excepted.clear();
         self.highest = None;
+    }
+}
+
+impl State {
+    /// Remembers the collections that rules have opened.
+    pub(crate) fn remember(&mut self, program: &Program, memory: &Memory, now: i64) {
+        for name in std::mem::take(&mut self.opened) {
+            let collection = name.0;
+            let all: Vec<_> = self.store.all(&program.names, collection).map(|(name, held)| (Box::from(name), held)).collect();
+            let members = all.into_iter().map(|(name, held): (Box<[u8]>, _)| {
+                let value = held.value(&mut self.values);
+                let expiring = self.expiring.iter().rev().find(|(of, known, _)| *of == collection && *known == name);
+                Member { value: self.values.text(value).into(), until: expiring.map(|(_, _, until)| *until), name }
+            });
+            memory.keep(name, members.collect(), now, program.settings.collection_timeout);
+        }
     }
 }
 
@@ -458,9 +483,36 @@ impl Run<'_> {
                     }
                 }
                 Deed::Control(control) => self.control(control),
-                Deed::Open { .. } => {}
+                Deed::Open { collection, key } => self.open(*collection, key, step),
+                Deed::Expire { collection, key, seconds } => {
+                    let name = self.expand(key, Some(step)).to_ascii_lowercase();
+                    let until = self.now.saturating_add(number(&self.expand(seconds, Some(step))));
+                    if self.state.expiring.len() < EXCEPTED_MAX {
+                        self.state.expiring.push((*collection, name.into(), until));
+                    }
+                }
             }
         }
+    }
+
+    /// `initcol`: what is remembered under this key is a collection of the transaction from now on.
+    fn open(&mut self, collection: Collection, key: &Text, step: &Step) {
+        let name = (collection, self.expand(key, Some(step)).into_boxed_slice());
+        if self.state.opened.contains(&name) {
+            return;
+        }
+        for member in self.memory.recall(&name, self.now) {
+            let held = self.held(&member.value);
+            self.state.store.put(&self.program.names, collection, &member.name, Some(held));
+            if let Some(until) = member.until {
+                self.state.expiring.push((collection, member.name, until));
+            }
+        }
+        self.state.opened.push(name);
+    }
+
+    fn held(&mut self, text: &[u8]) -> Held {
+        as_number(text).map_or_else(|| Held::Text(self.state.values.of(text)), Held::Number)
     }
 
     fn control(&mut self, control: &Control) {
@@ -475,10 +527,7 @@ impl Run<'_> {
             }
             Control::ForceRequestBodyVariable(force) => self.course.force_request_body = *force,
             // There is no audit log beside the events, and removals were compiled to deeds of their own.
-            Control::AuditEngine(_)
-            | Control::AuditLogParts
-            | Control::RemoveRules(_)
-            | Control::RemoveTarget(..) => {}
+            Control::AuditEngine | Control::AuditLogParts | Control::RemoveRules(_) | Control::RemoveTarget(..) => {}
         }
     }
 
@@ -492,10 +541,7 @@ impl Run<'_> {
             Change::Unset => None,
             Change::Set(text) => {
                 let text = self.expand(text, Some(step));
-                Some(match as_number(&text) {
-                    Some(number) => Held::Number(number),
-                    None => Held::Text(self.state.values.of(&text)),
-                })
+                Some(self.held(&text))
             }
             Change::Add(text) | Change::Subtract(text) => {
                 let by = number(&self.expand(text, Some(step)));
@@ -562,8 +608,8 @@ impl Run<'_> {
         }
         let mut found = std::mem::take(&mut state.spare);
         found.clear();
-        let matcher =
-            key.map_or(crate::program::Matcher::All, |key| crate::program::Matcher::Key(key.to_ascii_lowercase().into()));
+        let matcher = key
+            .map_or(crate::program::Matcher::All, |key| crate::program::Matcher::Key(key.to_ascii_lowercase().into()));
         state.collections.gather(variable, &matcher, &state.values, &mut found);
         let value = found.first().map(|entry| entry.value);
         state.spare = found;
@@ -575,7 +621,8 @@ impl Run<'_> {
             text.as_ref().map(|text| String::from_utf8_lossy(&self.expand(text, Some(step))).into_owned())
         };
         let (message, data) = (text(&step.about.message), text(&step.about.data));
-        let tags = step.about.tags.iter().map(|tag| String::from_utf8_lossy(&self.expand(tag, Some(step))).into_owned());
+        let tags =
+            step.about.tags.iter().map(|tag| String::from_utf8_lossy(&self.expand(tag, Some(step))).into_owned());
         let tags = tags.collect();
         let variable = self.state.matched_last.map(|matched| {
             let name = full_name(matched, &mut self.state.values);

@@ -1,6 +1,28 @@
 //! From the rules of a book to the steps of a program: what rules have in common is found and kept once.
 
-use super::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{
+    Check, Deed, Exception, Field, Gate, Key, Lane, Matcher, Plan, Program, Sought, Stage, Step, Use, is_volatile, which,
+    written,
+};
+use crate::byte_set::ByteSet;
+use crate::need::Need;
+use crate::operator::{Compiled, Fixed};
+use crate::pattern::PatternError;
+use crate::rule::{
+    Assignment, Chain, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook, Selector, Skip,
+    Target, Test,
+};
+use crate::scan::{Bit, Scan};
+use crate::seclang::Fault;
+use crate::store::Names;
+use crate::transformation::Transformation;
+use crate::variable::Variable;
+
+/// An operator, and the bit under which it is looked for, with the least length of what it matches.
+type Known = (Arc<Compiled>, Option<(Bit, usize)>);
 
 /// What has been gathered so far.
 #[derive(Debug, Default)]
@@ -13,7 +35,7 @@ pub(super) struct Gatherer {
     lane_numbers: HashMap<Lane, usize>,
     groups: Vec<Box<[usize]>>,
     group_numbers: HashMap<Box<[usize]>, usize>,
-    operators: HashMap<String, (Arc<Compiled>, Option<(Bit, usize)>)>,
+    operators: HashMap<String, Known>,
     needs: Vec<Need>,
     names: Names,
     faults: Vec<Fault>,
@@ -54,8 +76,8 @@ impl Gatherer {
             Ok(_) => return Err(self.faults),
             Err(error) => return Err(vec![too_many(&error.to_string())]),
         };
-        let captures =
-            [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"].map(|name| self.names.slot(Collection::Tx, name));
+        let captures = [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"]
+            .map(|name| self.names.slot(Collection::Tx, name));
         Ok(Program {
             captures,
             settings: book.settings,
@@ -134,7 +156,7 @@ impl Gatherer {
             }
         });
         let effects = link.effects.iter().filter_map(|effect| match self.deed(effect, book) {
-            Ok(deed) => deed,
+            Ok(deed) => Some(deed),
             Err(error) => {
                 self.fault(&link.place, &error.to_string());
                 None
@@ -143,7 +165,7 @@ impl Gatherer {
         Plan { effects: effects.collect(), check }
     }
 
-    fn check(&mut self, test: &Test) -> Result<Check, pattern::PatternError> {
+    fn check(&mut self, test: &Test) -> Result<Check, PatternError> {
         let (mut uses, mut except) = (Vec::new(), Vec::new());
         for target in &test.targets {
             match target.role {
@@ -179,7 +201,7 @@ impl Gatherer {
         })
     }
 
-    fn field(&mut self, target: &Target) -> Result<usize, pattern::PatternError> {
+    fn field(&mut self, target: &Target) -> Result<usize, PatternError> {
         let key = (target.variable, format!("{:?}", target.selector));
         if let Some(known) = self.field_numbers.get(&key) {
             return Ok(*known);
@@ -234,12 +256,7 @@ impl Gatherer {
         number
     }
 
-    /// The operator, and the bit under which it is looked for, with the least length of what it matches.
-    #[expect(clippy::type_complexity, reason = "two things that are found together and taken apart at once")]
-    fn operator(
-        &mut self,
-        operator: &Operator,
-    ) -> Result<(Arc<Compiled>, Option<(Bit, usize)>), pattern::PatternError> {
+    fn operator(&mut self, operator: &Operator) -> Result<Known, PatternError> {
         let key = format!("{operator:?}");
         if let Some(known) = self.operators.get(&key) {
             return Ok(known.clone());
@@ -255,8 +272,8 @@ impl Gatherer {
         Ok((compiled, bit))
     }
 
-    fn deed(&mut self, effect: &Effect, book: &RuleBook) -> Result<Option<Deed>, pattern::PatternError> {
-        Ok(Some(match effect {
+    fn deed(&mut self, effect: &Effect, book: &RuleBook) -> Result<Deed, PatternError> {
+        Ok(match effect {
             Effect::Set(Assignment { collection, key, change }) => {
                 let key = match key.as_plain() {
                     Some(plain) => Key::Known(self.names.slot(*collection, &plain.to_ascii_lowercase())),
@@ -270,10 +287,11 @@ impl Gatherer {
                 Deed::RemoveTarget(which::meant(which, book)?.into(), Arc::new(exception))
             }
             Effect::Control(control) => Deed::Control(control.clone()),
-            Effect::Open { collection, .. } => Deed::Open { collection: *collection },
-            // Nothing outlives a transaction yet, so nothing has to expire.
-            Effect::Expire { .. } => return Ok(None),
-        }))
+            Effect::Open { collection, key } => Deed::Open { collection: *collection, key: key.clone() },
+            Effect::Expire { collection, key, seconds } => {
+                Deed::Expire { collection: *collection, key: key.clone(), seconds: seconds.clone() }
+            }
+        })
     }
 
     fn fault(&mut self, place: &Place, message: &str) {
