@@ -59,15 +59,8 @@ const WORD: ByteSet = ByteSet::EMPTY
     .with_range(0xa1, 0xff);
 
 /// What numbers, dates, times and addresses are made of.
-const NUMERIC: ByteSet = ByteSet::EMPTY
-    .with_range(b'0', b'9')
-    .with(b' ')
-    .with(b'+')
-    .with(b',')
-    .with(b'-')
-    .with(b'.')
-    .with(b'/')
-    .with(b':');
+const NUMERIC: ByteSet =
+    ByteSet::EMPTY.with_range(b'0', b'9').with(b' ').with(b'+').with(b',').with(b'-').with(b'.').with(b'/').with(b':');
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,10 @@ pub(super) enum Piece<'a> {
     /// A tag with this name is opened.
     Tag(&'a [u8]),
     /// An attribute has this value, which may be empty.
-    Attribute { name: &'a [u8], value: &'a [u8] },
+    Attribute {
+        name: &'a [u8],
+        value: &'a [u8],
+    },
     /// A comment, or what is read like one.
     Comment(&'a [u8]),
     Doctype,

@@ -54,7 +54,8 @@ pub(super) fn address_runs_script(address: &[u8]) -> bool {
 
 /// Whether a name is the listed one, whatever its case, without its NUL bytes.
 pub(super) fn same(name: &[u8], listed: &[u8]) -> bool {
-    name.len() >= listed.len() && name.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).eq(listed.iter().copied())
+    name.len() >= listed.len()
+        && name.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).eq(listed.iter().copied())
 }
 
 /// The names of events, made for looking up.

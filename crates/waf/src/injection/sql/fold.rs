@@ -268,8 +268,7 @@ impl<'a> Window<'_, 'a> {
     /// What two words are together, if SQL knows the phrase.
     fn phrase(&self, one: &Token<'a>, two: &Token<'a>) -> Option<Token<'a>> {
         use Kind::{Bareword, Expression, Function, Keyword, Logic, Operator, Tsql, Type, Union};
-        let word =
-            |kind| matches!(kind, Keyword | Bareword | Operator | Union | Function | Expression | Tsql | Type);
+        let word = |kind| matches!(kind, Keyword | Bareword | Operator | Union | Function | Expression | Tsql | Type);
         if !word(one.kind) || !(word(two.kind) || two.kind == Logic) {
             return None;
         }
