@@ -46,6 +46,12 @@ impl Engine {
         Transaction::new(self, facts, scratch)
     }
 
+    /// What runs otherwise than the author of the rules may think.
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.program.warnings
+    }
+
     /// How many rules there are, chained ones counted once.
     #[must_use]
     pub fn rules(&self) -> usize {

@@ -21,6 +21,7 @@ mod which;
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) settings: Settings,
+    pub(crate) warnings: Vec<Fault>,
     /// By [`Phase`].
     phases: [Vec<Step>; 5],
     pub(crate) fields: Vec<Field>,

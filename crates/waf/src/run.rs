@@ -136,7 +136,8 @@ impl State {
     pub(crate) fn remember(&mut self, program: &Program, memory: &Memory, now: i64) {
         for name in std::mem::take(&mut self.opened) {
             let collection = name.0;
-            let all: Vec<_> = self.store.all(&program.names, collection).map(|(name, held)| (Box::from(name), held)).collect();
+            let all: Vec<_> =
+                self.store.all(&program.names, collection).map(|(name, held)| (Box::from(name), held)).collect();
             let members = all.into_iter().map(|(name, held): (Box<[u8]>, _)| {
                 let value = held.value(&mut self.values);
                 let expiring = self.expiring.iter().rev().find(|(of, known, _)| *of == collection && *known == name);

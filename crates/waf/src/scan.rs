@@ -50,8 +50,11 @@ pub(crate) struct Scan {
     /// Bytes by what sets they are in: two bytes of one class are in the same.
     class_of: Box<[u8; 256]>,
     /// Classes of a set, and the operators that need a byte of them.
-    sets: Vec<(u128, Box<[u64]>)>,
+    sets: Vec<InClasses>,
 }
+
+/// A set by its classes, and the operators that need a byte of it.
+type InClasses = (u128, Box<[u64]>);
 
 /// What was learned of values, kept from one transaction to the next: values with the same classes of bytes meet the
 /// same sets.
@@ -190,7 +193,7 @@ impl Scan {
 
 /// Bytes by the sets that they are in, and each set by its classes. Sets that few operators need are left out when the
 /// classes would be more than a word has bits: the operators then run more often than they must.
-fn classes(sets: HashMap<ByteSet, Vec<Bit>>, width: usize) -> (Box<[u8; 256]>, Vec<(u128, Box<[u64]>)>) {
+fn classes(sets: HashMap<ByteSet, Vec<Bit>>, width: usize) -> (Box<[u8; 256]>, Vec<InClasses>) {
     let mut sets: Vec<_> = sets.into_iter().collect();
     sets.sort_by_key(|(bytes, bits)| (usize::MAX - bits.len(), *bytes));
     let mut class_of = Box::new([0_u8; 256]);

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
-    Check, Deed, Exception, Field, Gate, Key, Lane, Matcher, Plan, Program, Sought, Stage, Step, Use, is_volatile, which,
-    written,
+    Check, Deed, Exception, Field, Gate, Key, Lane, Matcher, Plan, Program, Sought, Stage, Step, Use, is_volatile,
+    which, written,
 };
 use crate::byte_set::ByteSet;
 use crate::need::Need;
 use crate::operator::{Compiled, Fixed};
 use crate::pattern::PatternError;
 use crate::rule::{
-    Assignment, Chain, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook, Selector, Skip,
-    Target, Test,
+    Assignment, Chain, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook, Selector,
+    Skip, Target, Test,
 };
 use crate::scan::{Bit, Scan};
 use crate::seclang::Fault;
@@ -81,6 +81,7 @@ impl Gatherer {
         Ok(Program {
             captures,
             settings: book.settings,
+            warnings: book.warnings,
             phases,
             fields: self.fields,
             chains: self.chains,
