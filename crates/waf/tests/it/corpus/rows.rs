@@ -5,13 +5,6 @@ use super::wire::At;
 type Row = (u32, At, &'static [u8], &'static [u8]);
 
 pub(crate) const ROWS: &[Row] = &[
-    (9_700_020, At::Body("application/json"), b"{\"a\":", b"{\"a\":1}"),
-    (
-        9_700_021,
-        At::Body("multipart/form-data; boundary=line"),
-        b"before\r\n--line\nContent-Disposition: form-data; name=\"a\"\n\nb\n--line--\n",
-        b"--line\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--line--\r\n",
-    ),
     // Protocol.
     (9_700_100, At::Method, b"TRACE", b"PUT"),
     (9_700_101, At::Target, b"/files/%c0%ae%c0%ae/secret", b"/files/%C3%A4pfel"),
@@ -24,7 +17,7 @@ pub(crate) const ROWS: &[Row] = &[
     (9_700_108, At::Header("X-Original-URL"), b"/admin", b""),
     (9_700_109, At::HeaderName, b"Proxy", b"Priority"),
     (9_700_110, At::Header("X-HTTP-Method-Override"), b"TRACE", b"PATCH"),
-    (9_700_111, At::Headers, b"Host: shop.example/admin", b"Host: b\xc3\xbccher.example:8080"),
+    (9_700_111, At::Headers, b"Host: shop.example/admin", b"Host: xn--bcher-kva.example:8080"),
     (9_700_112, At::Query("q"), b"x\r\nGET /admin HTTP/1.1\r\n", b"how to get /admin with HTTP/1.1"),
     // Scanners.
     (9_700_200, At::Header("User-Agent"), b"sqlmap/1.8 (https://sqlmap.org)", b"Mozilla/5.0 (compatible; bingbot/2.0)"),
@@ -47,7 +40,7 @@ pub(crate) const ROWS: &[Row] = &[
     (9_701_006, At::Query("q"), b"1 /*!50000union*/ /*!50000select*/ 1", b"/* a note */"),
     (9_701_007, At::Form("user"), b"admin'--", b"the '90s -- great"),
     // Script.
-    (9_701_100, At::Form("text"), b"<img src=1 onerror=alert(1)>", b"1 < 2 and 3 > 2, you = me"),
+    (9_701_100, At::Form("text"), b"<img src=1 onerror=alert(1)>", b"<b>1</b> < 2, you = me, $5 or $10"),
     (9_701_101, At::Form("text"), b"</script><script src=//x.example>", b"the script <3"),
     (9_701_102, At::Form("text"), b"<a onmouseover='x()'>hi</a>", b"<a href=\"/on\">on = off</a>"),
     (9_701_103, At::Form("text"), b"\" onfocus=x() autofocus=\"", b"\"come on\" = let's go"),
@@ -113,9 +106,9 @@ pub(crate) const ROWS: &[Row] = &[
     // Sessions.
     (
         9_702_100,
-        At::Headers,
-        b"Referer: https://evil.example/",
-        b"Referer: https://shop.example/",
+        At::Session,
+        b"https://evil.example/shop.example",
+        b"https://shop.example/",
     ),
     (9_702_101, At::Form("x"), b"document.cookie='sid=1; path=/'", b"I like my cookie = a biscuit"),
     // Uploads.
@@ -151,12 +144,21 @@ pub(crate) const ROWS: &[Row] = &[
     (9_704_003, At::Target, b"/composer.lock", b"/composers/lock"),
     (9_704_011, At::Form("q"), b"\"a\" and b = c", b"\"a\" or something else"),
     (9_704_012, At::Form("q"), b"select name from users", b"select the best for our union"),
-    (9_704_013, At::Form("q"), b"call alert(1) then", b"on high alert (again)"),
-    (9_704_014, At::Form("q"), b"tea; cat and mouse", b"tea; dogs and mice"),
-    (9_704_015, At::Name, b"price[$gt]", b"price[gt]"),
-    (9_704_016, At::Form("url"), b"http://10.0.0.1/", b"https://example.com/10.0.0.1"),
-    (9_704_017, At::Target, b"/a?PHPSESSID=1", b"/a?id=1"),
-    (9_704_018, At::File, b"setup.exe", b"executive.pdf"),
+    (9_704_013, At::Form("q"), b"1,2 or 3", b"one or one"),
+    (9_704_014, At::Form("q"), b"call alert(1) then", b"on high alert (again)"),
+    (9_704_015, At::Form("q"), b"tea; cat and mouse", b"tea; dogs and mice"),
+    (9_704_016, At::Name, b"price[$gt]", b"price[gt]"),
+    (9_704_017, At::Form("url"), b"http://10.0.0.1/", b"https://example.com/10.0.0.1"),
+    (9_704_018, At::Target, b"/a?PHPSESSID=1", b"/a?id=1"),
+    (9_704_019, At::File, b"setup.exe", b"executive.pdf"),
+    // What cannot be read.
+    (9_708_000, At::Body("application/json"), b"{\"a\":", b"{\"a\":1}"),
+    (
+        9_708_001,
+        At::Body("multipart/form-data; boundary=line"),
+        b"before\r\n--line\nContent-Disposition: form-data; name=\"a\"\n\nb\n--line--\n",
+        b"--line\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--line--\r\n",
+    ),
     // The decision.
     (9_709_009, At::Target, b"/.git/HEAD", b"/git/head"),
     (9_709_019, At::Query("q"), b"<script>x</script>", b"script"),

@@ -43,6 +43,8 @@ pub(crate) enum At {
     HeaderName,
     /// Headers, one on each line.
     Headers,
+    /// The address before, of a request that names its session.
+    Session,
     /// What the application answers.
     Answer,
 }
@@ -179,6 +181,10 @@ impl At {
                     let colon = line.iter().position(|byte| *byte == b':').unwrap();
                     headers.push((&line[..colon], line[colon + 1..].trim_ascii().to_vec()));
                 }
+            }
+            Self::Session => {
+                made.target = b"/shop/items?PHPSESSID=1".to_vec();
+                headers.push((b"Referer", value.to_vec()));
             }
             Self::Answer => made.answer = value.to_vec(),
             _ => {
