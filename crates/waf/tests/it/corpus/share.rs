@@ -22,7 +22,8 @@ fn share_of_foreign_attacks_that_is_refused() {
         for path in test_files(&folder.join("tests")) {
             let file = trial::read(&fs::read(&path).unwrap()).unwrap();
             for trial in &file.trials {
-                let (Outcome::Passed(staged) | Outcome::Failed(staged)) = trial::run(&bench, trial, &mut scratch) else {
+                let (Outcome::Passed(staged) | Outcome::Failed(staged)) = trial::run(&bench, trial, &mut scratch)
+                else {
                     continue;
                 };
                 let refused = u32::from(matches!(staged.found.status, Some(400 | 403)));
@@ -30,7 +31,9 @@ fn share_of_foreign_attacks_that_is_refused() {
                 let at = if staged.expected.ids.is_empty() { 2 } else { 0 };
                 counts[at] += 1;
                 counts[at + 1] += refused;
-                if std::env::var_os("REEVE_CRS_LIST").is_some_and(|family| family.to_str() == trial.id.get(..3)) && (refused == 1) != (at == 0) {
+                if std::env::var_os("REEVE_CRS_LIST").is_some_and(|family| family.to_str() == trial.id.get(..3))
+                    && (refused == 1) != (at == 0)
+                {
                     println!("{} {}", trial.id, if at == 0 { "passed" } else { "refused" });
                 }
             }
