@@ -13,6 +13,7 @@ mod injection;
 mod memory;
 mod need;
 mod operator;
+mod own;
 mod pattern;
 mod program;
 mod request_body;
@@ -28,6 +29,7 @@ mod values;
 mod variable;
 
 pub use engine::{Engine, Options};
+pub use own::{OWN_RULES, OWN_RULES_VERSION};
 pub use rule::{EngineMode, Phase, Place, Severity};
 pub use seclang::{Fault, Source, SourceError};
 pub use transaction::{Action, Facts, Match, Refusal, Report, RequestHead, ResponseHead, Scratch, Transaction};

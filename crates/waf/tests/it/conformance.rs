@@ -8,7 +8,7 @@ use reeve_waf::{Options, Scratch};
 
 use crate::folder::{core_rule_set, load};
 
-fn test_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn test_files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
