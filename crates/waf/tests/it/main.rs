@@ -1,5 +1,11 @@
 //! The engine from outside.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must say so and end"
+)]
 
 mod conformance;
 mod corpus;
