@@ -22,6 +22,7 @@ use bytes::Bytes;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
+use crate::body::{self, Media};
 use crate::parameter;
 use crate::route;
 
@@ -171,6 +172,12 @@ impl Notes {
         tree.settle(self.key);
         propose::document(&tree, title, heading)
     }
+}
+
+/// Whether bodies of this kind are looked into, so that they have to be shown whole.
+#[must_use]
+pub fn is_learned(content_type: &str) -> bool {
+    matches!(Media::of(&body::essence(content_type)), Media::Json | Media::Form | Media::Multipart)
 }
 
 /// The name of a method in a document. A HEAD is judged as the GET of its path.

@@ -157,6 +157,13 @@ impl Allowed {
         Ok(self)
     }
 
+    /// The head, and whether a body comes with it, for whoever learns from it.
+    pub(crate) fn seen(&mut self) -> (&mut Parts, bool) {
+        let Parsed { parts, body, .. } = &mut self.request.request;
+        let has_body = !body.is_end_stream();
+        (parts, has_body)
+    }
+
     /// The request, for the one who forwards it: it cannot be judged or spent again.
     pub(crate) fn into_parts(self) -> (Parts, Incoming, Authority, DecisionId, Subject) {
         let Self { request: Admitted { request, subject }, decision } = self;
