@@ -117,7 +117,7 @@ impl Lessons {
     }
 }
 
-/// Takes down what is sent, and no more of it in a second than a tenth of a processor is enough for.
+/// Takes down what is sent, a bounded number in a second: it must not take the processor from the workers.
 fn learn(post: &Receiver<Errand>, clock: &dyn Clock) {
     let (mut taken, mut began) = (0_u32, clock.ticks());
     while let Ok(errand) = post.recv() {
@@ -208,6 +208,7 @@ impl Learning {
     /// what was forgotten.
     #[must_use]
     pub fn take_unkept(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        self.lessons.settle();
         let notebooks = lock(&self.lessons.notebooks).clone();
         notebooks.into_iter().filter_map(|(name, notebook)| notebook.unkept().map(|kept| (name, kept))).collect()
     }

@@ -378,7 +378,7 @@ async fn carry_out(
         Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
         Judged::Allowed(mut allowed, upstream) => {
             let desk = live.desks.get(upstream).and_then(Option::as_ref);
-            let lesson = desk.map(|desk| Lesson::begin(desk, &mut allowed, client, record.time));
+            let lesson = desk.and_then(|desk| Lesson::begin(desk, &mut allowed, client, record.time));
             let clock = &*worker.shared.tools.clock;
             let pools = worker.pools(live);
             (forward(allowed, client, &live.rules, &pools, upstream, &worker.rooms, clock).await?, lesson)

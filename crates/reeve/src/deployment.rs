@@ -32,8 +32,8 @@ use crate::upgrade::helper::Helper as UpgradeHelper;
 use crate::upgrade::relay::Relay;
 
 pub(crate) use control::{
-    BanQuestion, ControlError, Conversation, Hold, MaintenanceQuestion, PayQuestion, PrintQuestion, Reply, Request,
-    Socket, ask, path as control_path,
+    BanQuestion, ControlError, Conversation, Hold, LearnQuestion, MaintenanceQuestion, PayQuestion, PrintQuestion,
+    Reply, Request, Socket, ask, path as control_path,
 };
 
 /// Settings and policy, both without an error.

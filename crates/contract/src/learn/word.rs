@@ -111,7 +111,7 @@ const WORD_PARTS_MAX: usize = 3;
 const CONSONANTS_MAX: usize = 5;
 const MIXED_DIGITS_MAX: usize = 4;
 const NAME_BYTES_MAX: usize = 48;
-const NAME_DIGITS_MAX: usize = 5;
+const NAME_DIGITS_MAX: usize = 4;
 const HEXADECIMAL_BYTES_MIN: usize = 6;
 
 #[cfg(test)]

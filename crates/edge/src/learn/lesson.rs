@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -79,9 +79,12 @@ pub(super) enum TakenBody {
 }
 
 impl Lesson {
-    /// Begins with a request that is about to go to the application.
-    pub(crate) fn begin(desk: &Desk, allowed: &mut Allowed, client: &Client, time: Timestamp) -> Box<Self> {
+    /// Begins with a request that is about to go to the application. Probes of our own teach nothing.
+    pub(crate) fn begin(desk: &Desk, allowed: &mut Allowed, client: &Client, time: Timestamp) -> Option<Box<Self>> {
         let (parts, has_body) = allowed.seen();
+        if parts.headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(PROBE)) {
+            return None;
+        }
         let mut stated = parts.headers.get_all(CONTENT_TYPE).iter();
         let kind = match (stated.next(), stated.next()) {
             (Some(kind), None) => Some(kind.clone()),
@@ -90,7 +93,7 @@ impl Lesson {
         let carried = if has_body { passing(desk, parts, kind.as_ref()) } else { Passing::Nothing };
         let target = parts.uri.path_and_query().cloned();
         let method = parts.method.clone();
-        Box::new(Self { desk: desk.clone(), method, target, kind, carried, client: client.address, time })
+        Some(Box::new(Self { desk: desk.clone(), method, target, kind, carried, client: client.address, time }))
     }
 
     /// The application has answered, and nothing of the gateway's stood in the way.
@@ -208,6 +211,9 @@ impl Drop for Held {
         self.let_go();
     }
 }
+
+/// What probes call themselves. Who calls himself so is not learned from, which harms nobody.
+const PROBE: &[u8] = b"reeve-prove/";
 
 /// Longer bodies are known to be there, and not looked into.
 const BODY_BYTES_MAX: usize = 256 * 1024;

@@ -2,7 +2,7 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "demo",
     "init",
     "check",
@@ -10,6 +10,7 @@ const VERBS: [&str; 17] = [
     "up",
     "reload",
     "pay",
+    "learn",
     "upgrade",
     "top",
     "prove",
