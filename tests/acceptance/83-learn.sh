@@ -90,7 +90,7 @@ run "$REEVE" learn propose --config site/reeve.toml
 check "forgets nothing" is "$out" "$before"
 run "$REEVE" learn propose --json --config site/reeve.toml
 printf '%s' "$out" >proposal.json
-check "JSON says the same" is "$(json proposal.json 'sorted(d["paths"]) == sorted(p for p in d["paths"]) and len(d["paths"])')" 9
+check "JSON says the same" is "$(json proposal.json 'len(d["paths"])')" "$(grep -c '^  /' <<<"$before")"
 run "$REEVE" learn propose --output openapi.yaml --config site/reeve.toml
 check "the document is written" is "$status" 0
 check "with how much was seen" like "$(cat openapi.yaml)" "from $(wc -l <first) requests"
@@ -136,8 +136,8 @@ run "$REEVE" learn forget --config site/reeve.toml
 check "what was learned is forgotten" is "$status" 0
 run "$REEVE" learn propose --config site/reeve.toml
 check "and nothing left" is "$status" 2
-run "$REEVE" ledger tail --config site/reeve.toml --where activity=learn.forget
-check "which the ledger tells" has "$out" learn.forget
+told() { "$REEVE" ledger --config site/reeve.toml tail --json --where activity=learn.forget | grep -q '"object":"default"'; }
+check "which the ledger tells" within 10 told
 stop "$gateway" 15
 check "a clean end" is "$status" 0
 finish

@@ -1,11 +1,6 @@
 //! Requests held against documents, and documents that cannot be used.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on must say so and end"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must say so and end")]
 
 mod documents;
 mod learn;

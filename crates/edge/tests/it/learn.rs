@@ -53,12 +53,13 @@ fn get(target: &str) -> String {
 }
 
 fn traffic() -> Vec<String> {
-    let json = r#"{"item":"planted-item","quantity":2}"#;
+    let (before, after) = (r#"{"item":"pla"#, r#"nted-item","quantity":2}"#);
+    let json = format!("{before}{after}");
     let mut all = Vec::new();
     for number in 0..6 {
         all.push(get(&format!("/orders/{number}?page={number}&q=planted-query")));
-        all.push(post("/orders", "application/json", json));
-        all.push(chunked("/orders", "application/json", &[&json[..10], &json[10..]]));
+        all.push(post("/orders", "application/json", &json));
+        all.push(chunked("/orders", "application/json", &[before, after]));
         all.push(post("/notes", "application/x-www-form-urlencoded", "subject=planted-subject&count=1"));
     }
     all.push(get("/old/page"));
