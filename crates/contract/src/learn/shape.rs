@@ -72,6 +72,7 @@ impl Shape {
             Value::Bool(_) => self.boolean += 1,
             Value::Number(number) => self.numbers.see(number),
             Value::String(text) => self.text.get_or_insert_default().see(text),
+            Value::Array(_) if self.list.is_none() && !room.take() => self.give_up(),
             Value::Array(items) => {
                 let list = self.list.get_or_insert_default();
                 list.longest = list.longest.max(rounded(items.len()));
@@ -107,9 +108,9 @@ impl Shape {
         }
     }
 
-    /// How many names there are in it.
+    /// How many names and lists there are in it.
     pub(super) fn size(&self) -> usize {
-        let list = self.list.as_ref().map_or(0, |list| list.items.size());
+        let list = self.list.as_ref().map_or(0, |list| 1 + list.items.size());
         let object = self.object.as_ref().map_or(0, |object| {
             let others = object.others.as_ref().map_or(0, Self::size);
             object.fields.values().map(|shape| 1 + shape.size()).sum::<usize>() + others
