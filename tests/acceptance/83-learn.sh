@@ -88,6 +88,15 @@ check "a clean end" is "$status" 0
 up gateway site
 run "$REEVE" learn propose --config site/reeve.toml
 check "forgets nothing" is "$out" "$before"
+run "$REEVE" upgrade --config site/reeve.toml --json
+check "another process takes over" is "$status" 0
+successor=$(json run.out 'd["new"]')
+children+=("$successor")
+run "$REEVE" learn propose --config site/reeve.toml
+check "and knows it too" is "$out" "$before"
+kill "$successor"
+check "and ends" ended "$successor" 15
+up gateway site
 run "$REEVE" learn propose --json --config site/reeve.toml
 printf '%s' "$out" >proposal.json
 check "JSON says the same" is "$(json proposal.json 'len(d["paths"])')" "$(grep -c '^  /' <<<"$before")"
