@@ -117,25 +117,28 @@ impl Lessons {
     }
 }
 
-/// Takes down what is sent, a bounded number in a second: it must not take the processor from the workers.
+/// Takes down what is sent. It rests between, so that it takes a third of a processor at most from those who serve.
 fn learn(post: &Receiver<Errand>, clock: &dyn Clock) {
-    let (mut taken, mut began) = (0_u32, clock.ticks());
+    let (mut taken, mut busy, mut began) = (0_u32, Duration::ZERO, clock.ticks());
     while let Ok(errand) = post.recv() {
         match errand {
             Errand::Take(notebook, sample) => {
+                let from = clock.ticks();
                 // A fault in here must cost the sample and nothing else.
                 if catch_unwind(AssertUnwindSafe(|| notebook.take(&sample))).is_err() {
                     tracing::error!("a request could not be learned from");
                 }
                 taken += 1;
+                busy += clock.ticks().since(from);
             }
             Errand::Tell(done) => drop(done.send(())),
         }
         if taken == BATCH {
-            if let Some(rest) = BATCH_TIME.checked_sub(clock.ticks().since(began)) {
+            let whole = BATCH_TIME.max(busy * 3);
+            if let Some(rest) = whole.checked_sub(clock.ticks().since(began)) {
                 std::thread::park_timeout(rest);
             }
-            (taken, began) = (0, clock.ticks());
+            (taken, busy, began) = (0, Duration::ZERO, clock.ticks());
         }
     }
 }
@@ -245,7 +248,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Copies that wait to be taken down. More are left out.
 const WAITING_MAX: usize = 4_096;
-/// 2,000 a second.
+/// 2,000 a second at most, fewer where their bodies are long.
 const BATCH: u32 = 64;
 const BATCH_TIME: Duration = Duration::from_millis(32);
 const SETTLE_MAX: Duration = Duration::from_secs(10);

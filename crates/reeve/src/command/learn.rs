@@ -113,7 +113,7 @@ fn propose(reply: Reply, output: Option<&Path>, force: bool, json: bool, screen:
     }
     let named = output.map_or_else(String::new, |path| format!("{}: ", path.display()));
     screen.talk(format!(
-        "{named}{operations} operations, {uncertain} of them seen seldom; read it, then name it in `openapi` of the upstream"
+        "{named}operations: {operations}, of which seen seldom: {uncertain}. Read it, then name it in `openapi` of the upstream"
     ));
     Ok(())
 }

@@ -89,7 +89,8 @@ impl Keeping {
 
 fn status(progress: &[Progress]) -> Reply {
     let now = progress.iter().filter(|progress| progress.learning).count();
-    let text = if progress.is_empty() { String::from(NOTHING) } else { format!("{now} upstreams are learned now") };
+    let text =
+        if progress.is_empty() { String::from(NOTHING) } else { format!("upstreams that are learned now: {now}") };
     Reply::done(text, json!({ "upstreams": progress }))
 }
 
