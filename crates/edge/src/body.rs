@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::answers::reading::Reading;
 use crate::guard::OpenRequest;
@@ -38,6 +38,9 @@ impl Error for BrokenOff {}
 /// Why a request's body broke off, told to whoever answers the request.
 pub(crate) type Breach = Rc<Cell<Option<Refusal>>>;
 
+/// Whose turn it is while a body passes: since when the application's, or the client's (`None`).
+pub(crate) type Turn = Rc<Cell<Option<Instant>>>;
+
 /// The body of a request, on its way to the application.
 pub(crate) struct RequestBody {
     /// Absent: there is none.
@@ -51,6 +54,8 @@ pub(crate) struct RequestBody {
     breach: Breach,
     /// Somebody learns from it.
     transcript: Option<Transcript>,
+    /// Absent: nobody waits for an application, or it has all of the body already.
+    turn: Option<Turn>,
 }
 
 impl RequestBody {
@@ -64,6 +69,7 @@ impl RequestBody {
             pace: Pace::new(pace),
             breach,
             transcript: None,
+            turn: None,
         }
     }
 
@@ -82,7 +88,18 @@ impl RequestBody {
             pace: Pace::new(PaceLimits { grace: Duration::ZERO, bytes_a_second: 0 }),
             breach: Breach::default(),
             transcript: None,
+            turn: None,
         }
+    }
+
+    /// Keeps from now on whose turn it is; nothing if there is no more to come from the client.
+    pub(crate) fn turn(&mut self) -> Option<Turn> {
+        if self.incoming.as_ref().is_none_or(Body::is_end_stream) {
+            return None;
+        }
+        let turn = Rc::new(Cell::new(Some(Instant::now())));
+        self.turn = Some(Rc::clone(&turn));
+        Some(turn)
     }
 
     /// Reads ahead: to the end, or [`AHEAD_BYTES_MAX`], or the first pause.
@@ -197,10 +214,14 @@ impl Body for RequestBody {
     type Error = BrokenOff;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        match self.ahead.pop_front() {
+        let next = match self.ahead.pop_front() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
-            None => self.poll_next(cx),
+            None => self.as_mut().poll_next(cx),
+        };
+        if let Some(turn) = &self.turn {
+            turn.set(next.is_ready().then(Instant::now));
         }
+        next
     }
 
     fn is_end_stream(&self) -> bool {

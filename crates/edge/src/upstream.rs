@@ -29,8 +29,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use tokio::time::Instant;
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, Turn};
 use crate::settings::UpstreamSettings;
+use crate::traces::Exchange;
 
 pub(crate) use balance::{balanced, upgraded};
 pub(crate) use condition::Permit;
@@ -60,6 +61,20 @@ pub(crate) enum UpstreamError {
     /// No server takes requests.
     #[error("no server takes requests")]
     NoServer(Duration),
+}
+
+impl UpstreamError {
+    /// What kind of error it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(ConnectError::Timeout { .. }) => "connect_timeout",
+            Self::Connect(_) => "connect",
+            Self::Slow(_) => "timeout",
+            Self::Exchange(_) => "exchange",
+            Self::At(_, error) => error.kind(),
+            Self::NoServer(_) => "no_server",
+        }
+    }
 }
 
 /// The connections of one worker to the application.
@@ -137,16 +152,17 @@ impl Lease {
     /// Sends the request and waits for the head of the answer, driving the connection meanwhile.
     async fn exchange(
         &mut self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         answer_max: Duration,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        let turn = request.body_mut().turn();
         let mut answer = pin!(self.line.sender.send_request(request));
         let line = &mut self.line;
         let exchange = poll_fn(|cx| {
             line.drive(cx);
             answer.as_mut().poll(cx)
         });
-        within(answer_max, exchange).await
+        within(answer_max, turn, exchange).await
     }
 }
 
@@ -227,14 +243,22 @@ impl Pool {
     async fn send_shared(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
         let shared = self.shared.borrow().clone().filter(Shared::usable);
         match shared {
-            Some(Shared { sender, .. }) => within(self.answer_max, pin!(exchange_shared(sender, request))).await,
+            Some(Shared { sender, .. }) => self.through(Channel::Shared(sender), request, self.answer_max).await,
             None => self.send_fresh(request).await,
         }
     }
 
     async fn send_fresh(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
-        let channel = self.dial().await?;
+        let channel = timed(&request, self.dial()).await?;
         self.through(channel, request, self.answer_max).await
+    }
+
+    /// Notes for a request's trace that it goes to this server.
+    fn note(&self, request: &Request<RequestBody>) {
+        if let Some(exchange) = Exchange::of(request) {
+            let (host, port) = self.dialer.place();
+            exchange.sent(host, port);
+        }
     }
 
     /// A new connection.
@@ -265,17 +289,19 @@ impl Pool {
         request: Request<RequestBody>,
         answer_max: Duration,
     ) -> Result<Answer, UpstreamError> {
+        self.note(&request);
         match channel {
             Channel::Own(line) => {
                 let mut lease = Lease { line, pool: Rc::downgrade(self) };
                 let response = lease.exchange(request, answer_max).await?;
                 Ok(Answer { response, lease: Some(lease) })
             }
-            Channel::Shared(sender) => within(answer_max, pin!(exchange_shared(sender, request))).await,
+            Channel::Shared(sender) => shared_within(answer_max, sender, request).await,
         }
     }
 
     async fn over(self: &Rc<Self>, line: Line, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        self.note(&request);
         let mut lease = Lease { line, pool: Rc::downgrade(self) };
         let response = lease.exchange(request, self.answer_max).await?;
         Ok(Answer { response, lease: Some(lease) })
@@ -286,7 +312,7 @@ impl Pool {
         &self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let line = self.dial_upgrade().await?;
+        let line = timed(&request, self.dial_upgrade()).await?;
         self.through_upgrade(line, request).await
     }
 
@@ -302,19 +328,49 @@ impl Pool {
         mut sender: http1::SendRequest<RequestBody>,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        within(self.answer_max, pin!(sender.send_request(request))).await
+        self.note(&request);
+        within(self.answer_max, None, sender.send_request(request)).await
     }
 }
 
-/// Waits for an exchange, but not for longer than `answer_max`.
+/// Waits for a new connection, and notes how long it took if the request is traced.
+async fn timed<T, E>(request: &Request<RequestBody>, dial: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let dialling = Exchange::of(request).map(|exchange| (exchange, Instant::now()));
+    let outcome = dial.await;
+    if let Some((exchange, dialling)) = dialling {
+        exchange.connected(dialling.elapsed());
+    }
+    outcome
+}
+
+/// Waits for the head of an answer, but not for longer than `answer_max` while it is the application's turn: what a
+/// client takes to send its body is judged by its pace and is nobody else's fault.
 async fn within<T>(
     answer_max: Duration,
+    turn: Option<Turn>,
     exchange: impl Future<Output = Result<T, hyper::Error>>,
 ) -> Result<T, UpstreamError> {
-    match tokio::time::timeout(answer_max, exchange).await {
-        Ok(outcome) => outcome.map_err(UpstreamError::Exchange),
-        Err(_) => Err(UpstreamError::Slow(answer_max)),
+    let mut exchange = pin!(exchange);
+    let mut deadline = Instant::now() + answer_max;
+    loop {
+        if let Ok(outcome) = tokio::time::timeout_at(deadline, exchange.as_mut()).await {
+            return outcome.map_err(UpstreamError::Exchange);
+        }
+        let now = Instant::now();
+        deadline = turn.as_ref().map_or(deadline, |turn| turn.get().unwrap_or(now) + answer_max);
+        if deadline <= now {
+            return Err(UpstreamError::Slow(answer_max));
+        }
     }
+}
+
+async fn shared_within(
+    answer_max: Duration,
+    sender: http2::SendRequest<RequestBody>,
+    mut request: Request<RequestBody>,
+) -> Result<Answer, UpstreamError> {
+    let turn = request.body_mut().turn();
+    within(answer_max, turn, exchange_shared(sender, request)).await
 }
 
 async fn exchange_shared(
@@ -353,6 +409,7 @@ fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     spare.uri_mut().clone_from(request.uri());
     *spare.version_mut() = request.version();
     spare.headers_mut().clone_from(request.headers());
+    spare.extensions_mut().clone_from(request.extensions());
     Some(spare)
 }
 

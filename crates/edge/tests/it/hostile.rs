@@ -74,6 +74,21 @@ fn a_body_that_trickles_is_cut_off_although_it_never_pauses_for_long() {
 }
 
 #[test]
+fn a_body_at_the_least_rate_may_take_longer_than_the_application_may() {
+    let application = Application::answering(OK);
+    let house = impatient(application.address);
+    let mut client = house.client();
+    client.send("POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8192\r\n\r\n");
+    for _ in 0..8 {
+        // The application may take a second, all pieces together take two.
+        assert_eq!(client.read_within(Duration::from_millis(250)), None);
+        client.send(&"x".repeat(1024));
+    }
+    let answer = client.read_within(Duration::from_secs(5)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
 fn an_answer_that_nobody_reads_is_cut_off() {
     let application = large();
     let house = impatient(application.address);

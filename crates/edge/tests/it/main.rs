@@ -29,5 +29,6 @@ mod responses;
 mod secured;
 mod sites;
 mod smuggling;
+mod traces;
 mod upstreams;
 mod validation;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use reeve_edge::{CircuitRule, HealthCheck, RouteSettings, Routing, ServerState, UpstreamSettings};
@@ -85,21 +85,25 @@ fn requests_are_shared_out_and_an_address_that_refuses_costs_nobody_a_request() 
 
 #[test]
 fn the_server_with_less_to_do_gets_the_next_request() {
-    let slow = Application::behaving(Arc::new(|_, stream| {
-        pause(Duration::from_millis(600));
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let slow = Application::behaving(Arc::new(move |_, stream| {
+        let _ = released.lock().unwrap().recv();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow").unwrap();
         After::KeepAlive
     }));
     let fast = named("fast");
-    let house = House::with(several(&[slow.address, fast.address]), &demo_controls());
+    let patient = UpstreamSettings { answer: Duration::from_secs(60), ..several(&[slow.address, fast.address]) };
+    let house = House::with(patient, &demo_controls());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| house.get("/"));
-        }
+        // Of two that have nothing to do either may be chosen.
+        let asks = scope.spawn(|| while !house.get("/").ends_with("slow") {});
         until("one is under way", || slow.heads().len() == 1);
         for _ in 0..8 {
             assert!(house.get("/").ends_with("fast"));
         }
+        release.send(()).unwrap();
+        asks.join().unwrap();
     });
     assert_eq!(slow.heads().len(), 1);
 }

@@ -153,6 +153,7 @@ impl Scratch {
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
             pages: None,
+            tracing: None,
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,
