@@ -219,7 +219,7 @@ impl Contract {
             return Ok(());
         }
         let flawed = |flaw| Finding::schema("/query", flaw);
-        let pairs = match parameter::pairs(query.as_bytes(), PAIRS_MAX) {
+        let pairs = match parameter::pairs(query.as_bytes(), parameter::PAIRS_MAX) {
             Ok(pairs) => pairs,
             Err(flaw) if asked.schema => return Err(flawed(flaw)),
             Err(_) => return Ok(()),
@@ -402,8 +402,6 @@ const METHODS: [Method; 8] = [
 
 /// The largest public documents have about a thousand.
 const OPERATIONS_MAX: usize = 5_000;
-/// Pairs in a query.
-const PAIRS_MAX: usize = 256;
 /// Errors of one value that are looked through for one that is asked for.
 const ERRORS_MAX: usize = 64;
 /// A compiled pattern.

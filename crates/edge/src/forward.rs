@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use reeve_base::Clock;
 
 use crate::body::{AnswerBody, Breach, RequestBody, Rooms};
+use crate::learn::Transcript;
 use crate::refusal::Refusal;
 use crate::request::{Allowed, Client};
 use crate::response::{is_hop_by_hop, remove_fields};
@@ -78,7 +79,10 @@ pub(crate) async fn forward(
 fn outbound(allowed: Allowed, client: &Client, rules: &Rules) -> Result<Outbound, Refusal> {
     let (mut parts, incoming, authority, _decision, _subject, carried) = allowed.into_parts();
     let breach = Breach::default();
-    let body = RequestBody::new(incoming, rules.body_bytes_max, rules.guard.pace, Rc::clone(&breach));
+    let mut body = RequestBody::new(incoming, rules.body_bytes_max, rules.guard.pace, Rc::clone(&breach));
+    if let Some(transcript) = parts.extensions.remove::<Transcript>() {
+        body.copy_to(transcript);
+    }
     let unstated = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
     let protocol = upgrade_asked_for(&parts);
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();

@@ -22,6 +22,7 @@ use crate::callers::{CallerError, Callers};
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
 use crate::entrance::Entrance;
+use crate::learn::{Desk, Learning, Lessons};
 use crate::maintenance::{Maintenance, Shutter};
 use crate::meter::Meters;
 use crate::page::{Pages, PagesError};
@@ -116,6 +117,8 @@ pub(crate) struct Live {
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
+    /// Where what is seen of each upstream is handed in, in their order, if anything is learned.
+    pub(crate) desks: Vec<Option<Desk>>,
     /// Whether requests are traced, and where that is told.
     pub(crate) tracing: Option<Arc<Tracer>>,
     pub(crate) connections_max: usize,
@@ -150,6 +153,7 @@ impl Live {
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
+            desks: Vec::new(),
             tracing: tracer(settings)?,
             connections_max: settings.connections_max,
             redirect_port: settings.public_port.unwrap_or(https_port),
@@ -216,6 +220,8 @@ pub(crate) struct Shared {
     pub(crate) events: EventIds,
     /// Scripts on payment pages.
     pub(crate) scripts: Arc<ScriptInventory>,
+    /// What requests look like, where that is learned.
+    pub(crate) lessons: Arc<Lessons>,
     pub(crate) tools: Tools,
     /// A worker looks after the servers of upstreams.
     pub(crate) checks_taken: AtomicBool,
@@ -277,7 +283,9 @@ impl Gateway {
         let (https_addresses, http_addresses) = (addresses(&https)?, addresses(&http)?);
         let https_port = https_addresses.first().map_or(443, SocketAddr::port);
         let challenges = Arc::default();
-        let live = Live::build(&settings, controls, &tools, &challenges, https_port, None)?;
+        let mut live = Live::build(&settings, controls, &tools, &challenges, https_port, None)?;
+        let lessons = Arc::new(Lessons::new(Arc::clone(&tools.clock), Arc::clone(&tools.entropy)));
+        live.desks = lessons.follow(&settings)?;
         tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
         let connections = Arc::default();
@@ -291,6 +299,7 @@ impl Gateway {
             challenges,
             events,
             scripts: Arc::new(ScriptInventory::new(Arc::clone(&tools.clock))),
+            lessons,
             tools,
             checks_taken: AtomicBool::new(false),
             maintenance: Maintenance::default(),
@@ -383,6 +392,12 @@ impl Gateway {
         PaymentScripts::new(&self.shared)
     }
 
+    /// What it learns of the requests to its applications.
+    #[must_use]
+    pub fn learning(&self) -> Learning {
+        Learning::new(&self.shared.lessons)
+    }
+
     /// What it counts.
     #[must_use]
     pub fn meters(&self) -> Meters {
@@ -414,7 +429,8 @@ impl Gateway {
         let https_port = self.https.first().map_or(443, SocketAddr::port);
         let previous = self.shared.live.load_full();
         let (tools, challenges) = (&self.shared.tools, &self.shared.challenges);
-        let live = Live::build(settings, controls, tools, challenges, https_port, Some(&previous.upstreams))?;
+        let mut live = Live::build(settings, controls, tools, challenges, https_port, Some(&previous.upstreams))?;
+        live.desks = self.shared.lessons.follow(settings)?;
         start_telling(&self.shared, live.tracing.is_some())?;
         self.shared.live.store(Arc::new(live));
         self.shared.tools.bans.follow(controls);

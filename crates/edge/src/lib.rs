@@ -22,6 +22,7 @@ mod forward;
 mod gateway;
 mod guard;
 mod head;
+mod learn;
 mod maintenance;
 mod meter;
 mod pace;
@@ -60,6 +61,7 @@ pub use certificate::{
 pub use fingerprint::{NameHash, is_fingerprint, ja4};
 pub use gateway::{Gateway, Inherited, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use learn::{Draft, Learning, Progress, ProposeError};
 pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
 pub use meter::{Durations, HANDSHAKES, Meters, Requests, Totals};
 pub use page::PagesError;

@@ -159,6 +159,13 @@ impl Allowed {
         Ok(self)
     }
 
+    /// The head, and whether a body comes with it, for whoever learns from it.
+    pub(crate) fn seen(&mut self) -> (&mut Parts, bool) {
+        let Parsed { parts, body, .. } = &mut self.request.request;
+        let has_body = !body.is_end_stream();
+        (parts, has_body)
+    }
+
     /// Has it carry its trace on.
     pub(crate) fn carrying(self, carried: Option<Carried>) -> Self {
         Self { carried, ..self }

@@ -41,6 +41,7 @@ use crate::fingerprint::{HeaderOrder, NameHash, Tape, ja4};
 use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::{Finding, Guard, Heads};
+use crate::learn::Lesson;
 use crate::maintenance;
 use crate::meter::{Ending, Handshake};
 use crate::page::{page, prefers_json};
@@ -376,16 +377,23 @@ async fn carry_out(
     record: &Record,
     judged: Judged,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    let response = match judged {
+    let (response, lesson) = match judged {
         Judged::Answered(response) => return Ok(response),
         Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
-        Judged::Allowed(allowed, upstream) => {
+        Judged::Allowed(mut allowed, upstream) => {
+            let desk = live.desks.get(upstream).and_then(Option::as_ref);
+            let lesson = desk.and_then(|desk| Lesson::begin(desk, &mut allowed, client, record.time));
             let clock = &*worker.shared.tools.clock;
             let allowed = allowed.carrying(record.carried(live, upstream));
-            forward(allowed, client, &live.rules, &worker.pools(live), upstream, &worker.rooms, clock).await?
+            let pools = worker.pools(live);
+            (forward(allowed, client, &live.rules, &pools, upstream, &worker.rooms, clock).await?, lesson)
         }
     };
-    looked_into(worker, live, record, response).await
+    let response = looked_into(worker, live, record, response).await?;
+    if let Some(lesson) = lesson {
+        lesson.end(response.status());
+    }
+    Ok(response)
 }
 
 /// What is asked of the application for the sake of whoever looks into its answer, and whether that is a payment page.

@@ -116,6 +116,8 @@ pub struct UpstreamSettings {
     pub servers: Vec<ServerAddress>,
     /// What it says that it takes.
     pub contract: Option<ContractSettings>,
+    /// Whether a document is learned from the requests to it.
+    pub learn: bool,
     /// Certificate authorities for `https`, in PEM; without it those of the system count.
     pub authorities: Option<PathBuf>,
     /// The keys that its servers may have, with `https`; none for any that an authority vouches for.

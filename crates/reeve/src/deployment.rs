@@ -33,8 +33,8 @@ use crate::upgrade::helper::Helper as UpgradeHelper;
 use crate::upgrade::relay::Relay;
 
 pub(crate) use control::{
-    BanQuestion, ControlError, Conversation, Hold, MaintenanceQuestion, PayQuestion, PrintQuestion, Reply, Request,
-    Socket, ask, path as control_path,
+    BanQuestion, ControlError, Conversation, Hold, LearnQuestion, MaintenanceQuestion, PayQuestion, PrintQuestion,
+    Reply, Request, Socket, ask, path as control_path,
 };
 
 /// Settings and policy, both without an error.
@@ -227,7 +227,7 @@ impl Deployment {
         ];
         let (name, _) = promised.into_iter().find(|(_, promised)| *promised)?;
         let message = format!("the policy promises `{name}`, and there is no OpenAPI document to hold requests to");
-        let help = "add `openapi = \"api.yaml\"` to `[upstream]`; without one only sizes and depths by kind of body are bounded";
+        let help = "add `openapi = \"api.yaml\"` to `[upstream]`, or learn one with `learn = true`; without one only sizes and depths by kind of body are bounded";
         let fault = Diagnostic::warning("settings::undescribed", message).help(help);
         self.loaded.settings.upstreams().all(|upstream| upstream.document.is_none()).then_some(fault)
     }

@@ -60,6 +60,7 @@ pub(crate) fn upstream(address: SocketAddr) -> UpstreamSettings {
         idle: Duration::from_secs(30),
         idle_connections_max: 8,
         contract: None,
+        learn: false,
         retries: 2,
         health: None,
         circuit: None,

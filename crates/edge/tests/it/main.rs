@@ -20,6 +20,7 @@ mod frames;
 mod framing;
 mod hostile;
 mod house;
+mod learn;
 mod limits;
 mod operation;
 mod protocols;

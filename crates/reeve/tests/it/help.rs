@@ -10,6 +10,7 @@ const VERBS: [&str; 18] = [
     "up",
     "reload",
     "pay",
+    "learn",
     "upgrade",
     "top",
     "prove",

@@ -269,6 +269,7 @@ pub(crate) fn sample_upstream(address: SocketAddr) -> UpstreamSettings {
         idle: Duration::from_secs(30),
         idle_connections_max: 64,
         contract: None,
+        learn: false,
         retries: 0,
         health: None,
         circuit: None,
