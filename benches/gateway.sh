@@ -16,12 +16,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C PATH="$PATH:/usr/sbin"
+# shellcheck source=benches/lib.sh
+source benches/lib.sh
 
 readonly ALL_CASES=(h1-1k h1-64k h2-1k h2-64k)
 readonly CONNECTIONS=16 STREAMS=16
 # Upstream connections that each proxy keeps: more than there are requests at once, or it would measure connecting.
 readonly POOL=512
-readonly PROXY_CORE=0 LOAD_CORE=1
 # What a browser sends beside Host.
 HEADERS=(
   "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
@@ -61,72 +62,7 @@ failed requests. Exit codes: 0 measured, 1 a request failed or an event is missi
 TEXT
 }
 
-could_not_measure() {
-  echo "error: $1" >&2
-  exit 2
-}
-
-# --- what it needs ----------------------------------------------------------------------------------------------------
-
-as_root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo "$@"
-  else
-    could_not_measure "installing packages needs root; run as root: $*"
-  fi
-}
-
-install_missing() {
-  local pair packages=()
-  for pair in nginx:nginx wrk:wrk h2load:nghttp2-client openssl:openssl taskset:util-linux curl:curl; do
-    command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
-  done
-  if ((${#packages[@]} == 0)); then return; fi
-  command -v apt-get >/dev/null || could_not_measure "this machine lacks what these Debian packages bring: ${packages[*]}"
-  echo "==> install ${packages[*]}" >&2
-  # The package would start nginx on port 80; the servers here are started below, and only those.
-  if [[ ! -e /usr/sbin/policy-rc.d ]]; then
-    policy_rc=/usr/sbin/policy-rc.d
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy_rc" >/dev/null
-    as_root chmod 755 "$policy_rc"
-  fi
-  as_root apt-get update -qq || true
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null ||
-    could_not_measure "these packages could not be installed: ${packages[*]}"
-}
-
 # --- servers ----------------------------------------------------------------------------------------------------------
-
-folder="" policy_rc=""
-started=()
-
-clean_up() {
-  local pid
-  if [[ -n $policy_rc ]]; then as_root rm -f "$policy_rc"; fi
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
-  if [[ -n $folder ]]; then rm -rf "$folder"; fi
-}
-
-# Sets `port` to one that nobody listens on, below the range from which the system takes ports for clients.
-port=18000
-next_port() {
-  while :; do
-    port=$((port + 1))
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
-  done
-}
-
-# Starts a server on a core and sets `pid`: start CORE NAME COMMAND...
-start() {
-  local core=$1 name=$2
-  shift 2
-  taskset -c "$core" "$@" >"$folder/$name.out" 2>&1 &
-  pid=$!
-  started+=("$pid")
-}
 
 # Waits until both files are served whole: await NAME URL
 await() {
@@ -144,29 +80,6 @@ await() {
       sleep 0.1
     done
   done
-}
-
-# nginx_config NAME, the http block on standard input; runs in the foreground, so that the shell knows its number.
-nginx_config() {
-  mkdir -p "$folder/$1"
-  cat >"$folder/$1/nginx.conf" <<TEXT
-daemon off;
-worker_processes 1;
-pid $folder/$1/pid;
-error_log $folder/$1/error.log;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  client_body_temp_path $folder/$1/body;
-  proxy_temp_path $folder/$1/proxy;
-  fastcgi_temp_path $folder/$1/fastcgi;
-  uwsgi_temp_path $folder/$1/uwsgi;
-  scgi_temp_path $folder/$1/scgi;
-$(cat)
-}
-TEXT
-  if ((EUID == 0)); then sed -i '1i user root;' "$folder/$1/nginx.conf"; fi
 }
 
 start_upstream() {
@@ -340,8 +253,6 @@ add_proxy() {
   pids[$1]=$2
 }
 
-resident_kib() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status"; }
-
 # --- measurement ------------------------------------------------------------------------------------------------------
 
 write_load() {
@@ -372,9 +283,6 @@ load() {
         s/^traffic:.*\(([0-9]+)\) data$/\1/p' | tr '\n' ' ' | awk '{ print $1, $2 + $3 + $4, $5; exit NF != 5 }'
   fi
 }
-
-# Nanoseconds on a processor, of all threads of a process.
-on_cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
 
 # How many entries the ledger of a gateway has: sealed PROXY
 sealed() {
@@ -469,7 +377,7 @@ done
 
 trap clean_up EXIT
 trap 'exit 2' INT TERM
-install_missing
+install_missing nginx:nginx wrk:wrk h2load:nghttp2-client openssl:openssl taskset:util-linux curl:curl
 folder=$(mktemp -d)
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=localhost \
   -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>/dev/null
