@@ -65,12 +65,12 @@ pub(crate) fn is_foreign_charset(content_type: &str) -> bool {
 /// A part of a multipart body (RFC 7578).
 #[derive(Debug)]
 pub(crate) struct Part {
-    name: String,
+    pub(crate) name: String,
     /// What the part says it is; a text if it says nothing (RFC 7578 section 4.4).
-    media: Media,
+    pub(crate) media: Media,
     essence: String,
-    file: bool,
-    bytes: Bytes,
+    pub(crate) file: bool,
+    pub(crate) bytes: Bytes,
 }
 
 fn flawed(flaw: &'static str) -> Finding {

@@ -28,6 +28,7 @@ pub struct Contract {
 
 /// The operations of a path.
 struct Methods {
+    template: String,
     operations: Vec<(Method, usize)>,
 }
 
@@ -63,7 +64,7 @@ impl Contract {
         for (template, item) in written.into_iter().flatten().filter(|(path, _)| !path.starts_with("x-")) {
             let (item, place) = document.follow(item, &below("/paths", template))?;
             routes.insert(template, paths.len(), &place)?;
-            let mut methods = Methods { operations: Vec::new() };
+            let mut methods = Methods { template: template.clone(), operations: Vec::new() };
             let shared = listed_parameters(&document, item, &place)?;
             let names = Routes::names(template);
             for method in METHODS {
@@ -178,6 +179,13 @@ impl Contract {
         self.within(path).is_some_and(|path| matches!(self.routes.find(path), Ok(Some(_))))
     }
 
+    /// How the document writes a path of its own: `/items/{id}`.
+    #[must_use]
+    pub fn template(&self, path: &str) -> Option<&str> {
+        let found = self.within(path).and_then(|path| self.routes.find(path).ok().flatten())?;
+        self.paths.get(found.path).map(|methods| methods.template.as_str())
+    }
+
     /// The methods that a path has, for `Allow`.
     #[must_use]
     pub fn methods(&self, path: &str) -> Vec<&Method> {
@@ -211,7 +219,7 @@ impl Contract {
             return Ok(());
         }
         let flawed = |flaw| Finding::schema("/query", flaw);
-        let pairs = match parameter::pairs(query.as_bytes(), PAIRS_MAX) {
+        let pairs = match parameter::pairs(query.as_bytes(), parameter::PAIRS_MAX) {
             Ok(pairs) => pairs,
             Err(flaw) if asked.schema => return Err(flawed(flaw)),
             Err(_) => return Ok(()),
@@ -394,8 +402,6 @@ const METHODS: [Method; 8] = [
 
 /// The largest public documents have about a thousand.
 const OPERATIONS_MAX: usize = 5_000;
-/// Pairs in a query.
-const PAIRS_MAX: usize = 256;
 /// Errors of one value that are looked through for one that is asked for.
 const ERRORS_MAX: usize = 64;
 /// A compiled pattern.

@@ -131,7 +131,7 @@ impl Kind {
 }
 
 /// A number as JSON writes it: what applications take for one beside that (` 1`, `0x1`, `1_000`) is none here.
-fn number(text: &str) -> Option<Value> {
+pub(crate) fn number(text: &str) -> Option<Value> {
     let first = text.bytes().next()?;
     if !(first == b'-' || first.is_ascii_digit()) {
         return None;

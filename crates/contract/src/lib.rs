@@ -29,6 +29,7 @@ mod document;
 mod finding;
 mod json;
 mod kind;
+pub mod learn;
 mod operation;
 mod parameter;
 mod route;

@@ -266,5 +266,8 @@ pub(crate) fn cookie(parameters: &[Parameter], headers: &HeaderMap, literally: b
     Ok(Value::Object(object))
 }
 
+/// Pairs in a query.
+pub(crate) const PAIRS_MAX: usize = 256;
+
 /// JSON in an address is short.
 const PARAMETER_LIMITS: JsonLimits = JsonLimits { depth_max: 16, values_max: 1_000 };

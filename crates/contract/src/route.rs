@@ -67,10 +67,7 @@ impl Routes {
 
     /// Finds the path. The outer error is a path that two readers could take for two.
     pub(crate) fn find<'p>(&self, path: &'p str) -> Result<Option<Found<'p>>, &'static str> {
-        let mut segments = Vec::new();
-        for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
-            segments.push(segment_of(segment)?);
-        }
+        let segments = segments(path)?;
         if segments.len() > SEGMENTS_MAX {
             return Ok(None);
         }
@@ -85,6 +82,11 @@ impl Routes {
     pub(crate) fn names(template: &str) -> Vec<&str> {
         template.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
     }
+}
+
+/// The segments of a path as the application reads them.
+pub(crate) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
+    path.strip_prefix('/').unwrap_or(path).split('/').map(segment_of).collect()
 }
 
 /// A segment as the application reads it. What becomes a separator or a step upwards when it is decoded is refused: the

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::answers::reading::Reading;
 use crate::guard::OpenRequest;
+use crate::learn::Transcript;
 use crate::pace::{Pace, PaceLimits};
 use crate::refusal::Refusal;
 use crate::taking::Share;
@@ -51,6 +52,8 @@ pub(crate) struct RequestBody {
     bytes_left: u64,
     pace: Pace,
     breach: Breach,
+    /// Somebody learns from it.
+    transcript: Option<Transcript>,
     /// Absent: nobody waits for an application, or it has all of the body already.
     turn: Option<Turn>,
 }
@@ -65,8 +68,14 @@ impl RequestBody {
             bytes_left: bytes_max,
             pace: Pace::new(pace),
             breach,
+            transcript: None,
             turn: None,
         }
+    }
+
+    /// Copies what passes.
+    pub(crate) fn copy_to(&mut self, transcript: Transcript) {
+        self.transcript = Some(transcript);
     }
 
     /// No body.
@@ -78,6 +87,7 @@ impl RequestBody {
             bytes_left: 0,
             pace: Pace::new(PaceLimits { grace: Duration::ZERO, bytes_a_second: 0 }),
             breach: Breach::default(),
+            transcript: None,
             turn: None,
         }
     }
@@ -171,7 +181,10 @@ impl RequestBody {
             }
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BrokenOff(error.to_string())))),
-            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.copy(&[], true);
+                return Poll::Ready(None);
+            }
         };
         let length = frame.data_ref().map_or(0, Bytes::len);
         self.pace.moved(length);
@@ -179,7 +192,20 @@ impl RequestBody {
             Some(left) => self.bytes_left = left,
             None => return self.break_off(Refusal::BodyTooLarge),
         }
+        if self.transcript.is_some() {
+            // Whoever sends it on may not ask again after the last piece.
+            let ended = self.incoming.as_ref().is_none_or(Body::is_end_stream);
+            self.copy(frame.data_ref().map_or(&[], |data| data), ended);
+        }
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn copy(&self, piece: &[u8], ended: bool) {
+        let Some(transcript) = &self.transcript else { return };
+        transcript.take(piece);
+        if ended {
+            transcript.end();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use reeve_base::{Clock, Entropy, EventIds, Sealer, SharedRates, Timestamp};
@@ -21,6 +22,7 @@ use crate::callers::{CallerError, Callers};
 use crate::certificate::{Certificate, CertificateError, Certificates, Challenges, Identity, Shelf};
 use crate::connection_cap::ConnectionCap;
 use crate::entrance::Entrance;
+use crate::learn::{Desk, Learning, Lessons};
 use crate::maintenance::{Maintenance, Shutter};
 use crate::meter::Meters;
 use crate::page::{Pages, PagesError};
@@ -29,6 +31,7 @@ use crate::rules::Rules;
 use crate::scrutiny::{Scrutiny, ScrutinyError};
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
+use crate::traces::{Exporter, Tracer};
 use crate::upstream::{DialerError, Outward, Upstreams};
 use crate::worker::{self, Door, Phase, Speaks};
 
@@ -80,6 +83,9 @@ pub enum StartError {
     /// The lists of callers cannot be used.
     #[error(transparent)]
     Callers(#[from] CallerError),
+    /// Traces cannot go to their collector.
+    #[error("traces cannot be told: {0}")]
+    Collector(DialerError),
     /// The error pages cannot be used.
     #[error(transparent)]
     Pages(#[from] PagesError),
@@ -111,6 +117,10 @@ pub(crate) struct Live {
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
+    /// Where what is seen of each upstream is handed in, in their order, if anything is learned.
+    pub(crate) desks: Vec<Option<Desk>>,
+    /// Whether requests are traced, and where that is told.
+    pub(crate) tracing: Option<Arc<Tracer>>,
     pub(crate) connections_max: usize,
     /// The port that a redirect names; 443 needs no naming.
     pub(crate) redirect_port: u16,
@@ -143,10 +153,16 @@ impl Live {
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
+            desks: Vec::new(),
+            tracing: tracer(settings)?,
             connections_max: settings.connections_max,
             redirect_port: settings.public_port.unwrap_or(https_port),
         })
     }
+}
+
+fn tracer(settings: &Settings) -> Result<Option<Arc<Tracer>>, StartError> {
+    settings.tracing.as_ref().map(Tracer::new).transpose().map_err(StartError::Collector)
 }
 
 fn scrutiny(settings: &Settings, controls: &Controls) -> Result<Vec<Arc<Scrutiny>>, ScrutinyError> {
@@ -204,11 +220,15 @@ pub(crate) struct Shared {
     pub(crate) events: EventIds,
     /// Scripts on payment pages.
     pub(crate) scripts: Arc<ScriptInventory>,
+    /// What requests look like, where that is learned.
+    pub(crate) lessons: Arc<Lessons>,
     pub(crate) tools: Tools,
     /// A worker looks after the servers of upstreams.
     pub(crate) checks_taken: AtomicBool,
     /// When the site is closed. It outlives a reload.
     pub(crate) maintenance: Maintenance,
+    /// Where the spans of all workers go.
+    pub(crate) spans: Exporter,
 }
 
 /// A socket that somebody else has opened and that is listened on already.
@@ -263,23 +283,29 @@ impl Gateway {
         let (https_addresses, http_addresses) = (addresses(&https)?, addresses(&http)?);
         let https_port = https_addresses.first().map_or(443, SocketAddr::port);
         let challenges = Arc::default();
-        let live = Live::build(&settings, controls, &tools, &challenges, https_port, None)?;
+        let mut live = Live::build(&settings, controls, &tools, &challenges, https_port, None)?;
+        let lessons = Arc::new(Lessons::new(Arc::clone(&tools.clock), Arc::clone(&tools.entropy)));
+        live.desks = lessons.follow(&settings)?;
         tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
         let connections = Arc::default();
+        let meters = Meters::new(Arc::clone(&connections));
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             rates: Rates::default(),
-            meters: Meters::new(Arc::clone(&connections)),
+            spans: Exporter::new(meters.spans()),
+            meters,
             connections,
             challenges,
             events,
             scripts: Arc::new(ScriptInventory::new(Arc::clone(&tools.clock))),
+            lessons,
             tools,
             checks_taken: AtomicBool::new(false),
             maintenance: Maintenance::default(),
         });
         follow_pages(&shared.scripts, controls);
+        start_telling(&shared, shared.live.load().tracing.is_some())?;
         let (phase, _) = watch::channel(Phase::Serving);
         let (workers, sockets) = (Vec::new(), Vec::new());
         let mut gateway =
@@ -310,6 +336,7 @@ impl Gateway {
         Callers::new(&settings.bots, controls)?;
         settings.pages.as_deref().map(Pages::load).transpose()?;
         scrutiny(settings, controls)?;
+        tracer(settings)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {
@@ -365,6 +392,12 @@ impl Gateway {
         PaymentScripts::new(&self.shared)
     }
 
+    /// What it learns of the requests to its applications.
+    #[must_use]
+    pub fn learning(&self) -> Learning {
+        Learning::new(&self.shared.lessons)
+    }
+
     /// What it counts.
     #[must_use]
     pub fn meters(&self) -> Meters {
@@ -396,7 +429,9 @@ impl Gateway {
         let https_port = self.https.first().map_or(443, SocketAddr::port);
         let previous = self.shared.live.load_full();
         let (tools, challenges) = (&self.shared.tools, &self.shared.challenges);
-        let live = Live::build(settings, controls, tools, challenges, https_port, Some(&previous.upstreams))?;
+        let mut live = Live::build(settings, controls, tools, challenges, https_port, Some(&previous.upstreams))?;
+        live.desks = self.shared.lessons.follow(settings)?;
+        start_telling(&self.shared, live.tracing.is_some())?;
         self.shared.live.store(Arc::new(live));
         self.shared.tools.bans.follow(controls);
         follow_pages(&self.shared.scripts, controls);
@@ -440,11 +475,14 @@ impl Gateway {
     }
 
     fn join(&mut self) -> io::Result<()> {
+        let stopping = self.shared.tools.clock.ticks();
         let mut outcome = Ok(());
         for worker in std::mem::take(&mut self.workers) {
             let ended = worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));
             outcome = outcome.and(ended);
         }
+        let left = self.settings.drain.saturating_sub(self.shared.tools.clock.ticks().since(stopping));
+        self.shared.spans.close(left.max(TELLING_MIN));
         outcome
     }
 }
@@ -452,7 +490,16 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Draining);
+        self.shared.spans.abandon();
     }
+}
+
+/// Starts what tells traces, if there is anything to tell.
+fn start_telling(shared: &Shared, traced: bool) -> Result<(), StartError> {
+    if traced {
+        shared.spans.start(&shared.tools.clock, &shared.tools.entropy).map_err(StartError::Thread)?;
+    }
+    Ok(())
 }
 
 fn listen_or_take(address: SocketAddr, tls: bool, inherited: &mut Vec<Inherited>) -> Result<TcpListener, StartError> {
@@ -491,6 +538,9 @@ fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, StartError> {
 /// What may wait in the system to be sent over a connection: enough that the line never runs dry between two writes.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 256 * 1024;
+
+/// What the last spans have for their way, even where requests took all of the drain.
+const TELLING_MIN: Duration = Duration::from_millis(500);
 
 /// Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn).
 const BACKLOG: i32 = 4_096;

@@ -22,6 +22,7 @@ mod forward;
 mod gateway;
 mod guard;
 mod head;
+mod learn;
 mod maintenance;
 mod meter;
 mod pace;
@@ -39,6 +40,7 @@ mod serve;
 mod settings;
 mod taking;
 mod tls;
+mod traces;
 mod upstream;
 mod worker;
 
@@ -59,6 +61,7 @@ pub use certificate::{
 pub use fingerprint::{NameHash, is_fingerprint, ja4};
 pub use gateway::{Gateway, Inherited, Reload, StartError, Tools};
 pub use head::{Head, HeadLimits, Inspection, Strictness, inspect};
+pub use learn::{Draft, Learning, Progress, ProposeError};
 pub use maintenance::{CLOSURES_MAX, Closure, Shutter};
 pub use meter::{Durations, HANDSHAKES, Meters, Requests, Totals};
 pub use page::PagesError;
@@ -66,8 +69,8 @@ pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
 pub use scrutiny::ScrutinyError;
 pub use settings::{
-    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, ContractSettings, ForwardedHeader, HealthCheck,
-    ProxySettings, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings, UpstreamScheme,
-    UpstreamSettings,
+    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, CollectorAddress, ContractSettings, ForwardedHeader,
+    HealthCheck, ProxySettings, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings,
+    TracingSettings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};

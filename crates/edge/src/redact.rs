@@ -71,7 +71,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// Whether the segment after this one is likely to be a secret.
-fn announces(segment: &str) -> bool {
+pub(crate) fn announces(segment: &str) -> bool {
     segment.len() <= ANNOUNCING_BYTES_MAX && ANNOUNCING.iter().any(|name| segment.eq_ignore_ascii_case(name))
 }
 

@@ -41,6 +41,7 @@ use crate::fingerprint::{HeaderOrder, NameHash, Tape, ja4};
 use crate::forward::forward;
 use crate::gateway::Live;
 use crate::guard::{Finding, Guard, Heads};
+use crate::learn::Lesson;
 use crate::maintenance;
 use crate::meter::{Ending, Handshake};
 use crate::page::{page, prefers_json};
@@ -309,7 +310,11 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<I
     let order = header_order(&request, finding.as_ref());
     let (personal, visit) = (live.rules.answers.personal(request.headers()), visit(worker, &live, &mut request));
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
-    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance: Cell::default() };
+    let trusted = || live.entrance.trusts(client.address);
+    let tracer = live.tracing.as_ref();
+    let trace = tracer.and_then(|tracer| tracer.begin(&worker.traces, &request, trusted(), started));
+    let allowance = Cell::default();
+    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance, trace };
 
     if let Some(Err((refusal, line))) = finding {
         let response = refused(&refusal, id, json, h1, &live);
@@ -372,15 +377,23 @@ async fn carry_out(
     record: &Record,
     judged: Judged,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    let response = match judged {
+    let (response, lesson) = match judged {
         Judged::Answered(response) => return Ok(response),
         Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
-        Judged::Allowed(allowed, upstream) => {
+        Judged::Allowed(mut allowed, upstream) => {
+            let desk = live.desks.get(upstream).and_then(Option::as_ref);
+            let lesson = desk.and_then(|desk| Lesson::begin(desk, &mut allowed, client, record.time));
             let clock = &*worker.shared.tools.clock;
-            forward(allowed, client, &live.rules, &worker.pools(live), upstream, &worker.rooms, clock).await?
+            let allowed = allowed.carrying(record.carried(live, upstream));
+            let pools = worker.pools(live);
+            (forward(allowed, client, &live.rules, &pools, upstream, &worker.rooms, clock).await?, lesson)
         }
     };
-    looked_into(worker, live, record, response).await
+    let response = looked_into(worker, live, record, response).await?;
+    if let Some(lesson) = lesson {
+        lesson.end(response.status());
+    }
+    Ok(response)
 }
 
 /// What is asked of the application for the sake of whoever looks into its answer, and whether that is a payment page.
@@ -643,6 +656,7 @@ fn finish(
     }
     worker.meter.request(client.transport, ending, response.status().as_u16(), took_us);
     worker.log.record(&event);
+    record.tell(worker, client, &event);
     response
 }
 

@@ -35,6 +35,8 @@ pub struct Settings {
     pub bots: BotSettings,
     /// A folder of error pages of the deployment's own.
     pub pages: Option<PathBuf>,
+    /// Where traces go; nowhere without it, and then they cost nothing.
+    pub tracing: Option<TracingSettings>,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.
@@ -76,6 +78,33 @@ pub struct BotSettings {
     pub fingerprints: Vec<String>,
 }
 
+/// Where traces go, and of which share of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracingSettings {
+    /// Who takes them.
+    pub collector: CollectorAddress,
+    /// Certificate authorities for a collector that speaks TLS, in PEM; without it those of the system count.
+    pub authorities: Option<PathBuf>,
+    /// The share of new traces that is recorded, from 0 for none to 1 for all. A trace that goes on from a trusted proxy
+    /// is recorded if the proxy says so.
+    pub sample: f64,
+    /// What the gateway is called in them (`service.name`).
+    pub service: String,
+}
+
+/// Where a collector takes OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectorAddress {
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The path above `/v1/traces`; mostly empty.
+    pub path: String,
+}
+
 /// An application behind the gateway: one server, or several that do the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
@@ -87,6 +116,8 @@ pub struct UpstreamSettings {
     pub servers: Vec<ServerAddress>,
     /// What it says that it takes.
     pub contract: Option<ContractSettings>,
+    /// Whether a document is learned from the requests to it.
+    pub learn: bool,
     /// Certificate authorities for `https`, in PEM; without it those of the system count.
     pub authorities: Option<PathBuf>,
     /// The keys that its servers may have, with `https`; none for any that an authority vouches for.

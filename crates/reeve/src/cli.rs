@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, ledger, maintenance, pay, prove,
-    reload, schema, selftest, store, successor, top, up, upgrade, waf, watch, witness,
+    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, learn, ledger, maintenance, pay,
+    prove, reload, schema, selftest, store, successor, top, up, upgrade, waf, watch, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Waf(waf::WafArgs),
     Watch(watch::WatchArgs),
     Pay(pay::PayArgs),
+    Learn(learn::LearnArgs),
     #[command(hide = true)]
     Firewall(firewall::FirewallArgs),
     Prove(prove::ProveArgs),

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod firewall;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod learn;
 pub(crate) mod ledger;
 pub(crate) mod maintenance;
 pub(crate) mod pay;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Waf(args) => waf::run(args, screen),
         Command::Watch(args) => watch::run(args, screen),
         Command::Pay(args) => pay::run(args, screen),
+        Command::Learn(args) => learn::run(args, screen),
         Command::Prove(args) => prove::run(args, screen),
         Command::Ledger(args) => ledger::run(args, screen),
         Command::Key(args) => key::run(args, screen),

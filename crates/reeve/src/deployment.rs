@@ -1,6 +1,7 @@
 //! One deployment: its settings and its policy, read together and turned into a running gateway.
 
 mod control;
+mod tracing;
 mod upstreams;
 
 use std::fs::OpenOptions;
@@ -32,8 +33,8 @@ use crate::upgrade::helper::Helper as UpgradeHelper;
 use crate::upgrade::relay::Relay;
 
 pub(crate) use control::{
-    BanQuestion, ControlError, Conversation, Hold, MaintenanceQuestion, PayQuestion, PrintQuestion, Reply, Request,
-    Socket, ask, path as control_path,
+    BanQuestion, ControlError, Conversation, Hold, LearnQuestion, MaintenanceQuestion, PayQuestion, PrintQuestion,
+    Reply, Request, Socket, ask, path as control_path,
 };
 
 /// Settings and policy, both without an error.
@@ -226,7 +227,7 @@ impl Deployment {
         ];
         let (name, _) = promised.into_iter().find(|(_, promised)| *promised)?;
         let message = format!("the policy promises `{name}`, and there is no OpenAPI document to hold requests to");
-        let help = "add `openapi = \"api.yaml\"` to `[upstream]`; without one only sizes and depths by kind of body are bounded";
+        let help = "add `openapi = \"api.yaml\"` to `[upstream]`, or learn one with `learn = true`; without one only sizes and depths by kind of body are bounded";
         let fault = Diagnostic::warning("settings::undescribed", message).help(help);
         self.loaded.settings.upstreams().all(|upstream| upstream.document.is_none()).then_some(fault)
     }
@@ -391,6 +392,11 @@ impl Deployment {
                 "see the cause; `reeve up` starts only with a certificate that clients can accept",
             ),
             StartError::Upstream(cause) => ("settings::upstream", upstreams::span(settings, cause), "see the cause"),
+            StartError::Collector(cause) => (
+                "settings::tracing",
+                tracing::span(settings, cause),
+                "see the cause; the gateway starts without traces if `[tracing]` is left out",
+            ),
             StartError::Pages(_) => (
                 "settings::pages",
                 settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
@@ -526,6 +532,7 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             fingerprints: plain(&settings.bots.fingerprints),
         },
         pages: settings.pages.as_ref().map(|pages| pages.value.clone()),
+        tracing: settings.tracing.as_ref().map(tracing::edge),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),
@@ -533,8 +540,13 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
 }
 
 fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>>)> {
+    let chosen = |log: AccessLog| match &loaded.settings.fields {
+        Some(fields) => log.only(fields),
+        None => log,
+    };
     let sink: Box<dyn std::io::Write + Send> = match &loaded.settings.access {
-        Access::Off => return Ok((AccessLog::off(), None)),
+        // What is not written here may not be told in traces either.
+        Access::Off => return Ok((chosen(AccessLog::off()), None)),
         Access::Stdout => Box::new(std::io::stdout()),
         Access::File(path) => {
             let file = OpenOptions::new().create(true).append(true).open(&path.value).map_err(|error| {
@@ -548,11 +560,7 @@ fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>
         }
     };
     let (log, writer) = AccessLog::to(sink).context("cannot start the access log")?;
-    let log = match &loaded.settings.fields {
-        Some(fields) => log.only(fields),
-        None => log,
-    };
-    Ok((log, Some(writer)))
+    Ok((chosen(log), Some(writer)))
 }
 
 /// Shows warnings of settings and policy.

@@ -7,6 +7,7 @@ mod bans;
 mod certificates;
 mod desk;
 mod handover;
+mod lessons;
 mod maintenance;
 mod open;
 mod payment;
@@ -30,7 +31,7 @@ use anyhow::Context;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use reeve_base::{Clock, Entropy, Event, EventIds, Outcome, Recorder, Sealer};
-use reeve_edge::{Bans, PaymentScripts};
+use reeve_edge::{Bans, Learning, PaymentScripts};
 use reeve_ledger::{Class, Entry, Ledger};
 use reeve_policy::catalogue::{Controls, LogRetention, OnFailure};
 use reeve_store::{CommonRates, Store};
@@ -172,6 +173,9 @@ pub(crate) struct Keeping {
     /// The scripts on the payment pages of the gateway that is attended.
     scripts: OnceLock<PaymentScripts>,
     script_post: tokio::sync::Mutex<payment::ScriptPost>,
+    /// What the gateway that is attended learns.
+    learning: OnceLock<Learning>,
+    lesson_post: tokio::sync::Mutex<lessons::LessonPost>,
     perf: perf::Perf,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
@@ -256,6 +260,8 @@ impl Keeping {
             rates,
             scripts: OnceLock::new(),
             script_post: tokio::sync::Mutex::default(),
+            learning: OnceLock::new(),
+            lesson_post: tokio::sync::Mutex::default(),
             perf: perf::Perf::default(),
             sandbox: Value::Null,
         })
@@ -375,6 +381,7 @@ impl Keeping {
         let mut notice = tokio::time::interval(NOTICE_EVERY);
         let mut bans = tokio::time::interval(BANS_EVERY);
         let mut watches = tokio::time::interval(PLACES_EVERY);
+        let mut lessons = tokio::time::interval(LESSONS_EVERY);
         loop {
             tokio::select! {
                 _ = purge.tick() => {
@@ -391,6 +398,7 @@ impl Keeping {
                     }
                 }
                 _ = watches.tick() => self.tend_watches().await,
+                _ = lessons.tick() => self.keep_lessons().await,
                 _ = notice.tick() => {
                     self.tell_bans().await;
                     self.tell_scripts().await;
@@ -410,6 +418,7 @@ impl Keeping {
         keeping.stop_watching().await;
         keeping.tell_bans().await;
         keeping.tell_scripts().await;
+        keeping.keep_lessons().await;
         let Self { ledger, store, requests, care, rates, .. } = keeping;
         drop((requests, care, rates));
         store.close().await;
@@ -435,4 +444,7 @@ const BANS_EVERY: Duration = Duration::from_secs(2);
 
 /// What a process reads again at most that was killed.
 const PLACES_EVERY: Duration = Duration::from_secs(5);
+
+/// What is learned again at most after a process was killed.
+const LESSONS_EVERY: Duration = Duration::from_secs(30);
 const NOTICE_EVERY: Duration = Duration::from_millis(200);

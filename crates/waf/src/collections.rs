@@ -1,6 +1,6 @@
 //! What a transaction holds for rules to look at, by variable.
 
-use crate::arena::{Arena, Member, Span};
+use crate::arena::Member;
 use crate::program::Matcher;
 use crate::values::{EMPTY, ValueId, Values};
 use crate::variable::Variable;
@@ -115,15 +115,6 @@ fn sources(variable: Variable) -> Option<(&'static [Kept], bool)> {
         Variable::ResponseHeadersNames => (&[Kept::ResponseHeaders], true),
         _ => return None,
     })
-}
-
-/// Copies of what a list of pieces says, one after the other, in the arena.
-pub(crate) fn joined(pieces: &[&[u8]], arena: &mut Arena) -> Span {
-    let mark = arena.mark();
-    for piece in pieces {
-        arena.extend(piece);
-    }
-    arena.since(mark)
 }
 
 const ENTRIES_ROOM_MAX: usize = 1_024;

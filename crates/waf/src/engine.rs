@@ -1,5 +1,6 @@
 //! Rules, compiled, and shared by all transactions.
 
+use crate::memory::Memory;
 use crate::program::Program;
 use crate::rule::EngineMode;
 use crate::seclang::{self, Fault, Source};
@@ -25,6 +26,7 @@ impl Default for Options {
 pub struct Engine {
     pub(crate) program: Program,
     pub(crate) options: Options,
+    pub(crate) memory: Memory,
 }
 
 impl Engine {
@@ -35,13 +37,19 @@ impl Engine {
     /// Every fault of them.
     pub fn load(files: &[&str], source: &dyn Source, options: Options) -> Result<Self, Vec<Fault>> {
         let program = Program::new(seclang::read(files, source)?)?;
-        Ok(Self { program, options })
+        Ok(Self { program, options, memory: Memory::default() })
     }
 
     /// A new transaction.
     #[must_use]
     pub fn begin(&self, facts: &Facts<'_>, scratch: Scratch) -> Transaction<'_> {
         Transaction::new(self, facts, scratch)
+    }
+
+    /// What runs otherwise than the author of the rules may think.
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.program.warnings
     }
 
     /// How many rules there are, chained ones counted once.

@@ -211,8 +211,27 @@ impl Fixed {
     }
 }
 
+impl Open {
+    /// Whether it matches, with this argument. A text that makes no pattern matches nothing.
+    pub(crate) fn matches(&self, value: &[u8], argument: &[u8]) -> bool {
+        match self {
+            Self::Rx(_) => pattern::compile(argument).is_ok_and(|pattern| pattern.is_match(value)),
+            Self::Number(comparison, _) => comparison.holds(number(value), number(argument)),
+            Self::Text(likeness, _) => likeness.holds(value, argument),
+        }
+    }
+
+    /// As for those whose argument is fixed.
+    pub(crate) fn groups(&self, value: &[u8], argument: &[u8]) -> Vec<Box<[u8]>> {
+        match self {
+            Self::Rx(_) => pattern::compile(argument).map(|pattern| groups(&pattern, value)).unwrap_or_default(),
+            Self::Number(..) | Self::Text(..) => vec![value.into()],
+        }
+    }
+}
+
 /// The groups of the first match, the whole of it first; a group that took no part is empty.
-pub(crate) fn groups(pattern: &Regex, value: &[u8]) -> Vec<Box<[u8]>> {
+fn groups(pattern: &Regex, value: &[u8]) -> Vec<Box<[u8]>> {
     let Some(captures) = pattern.captures(value) else { return Vec::new() };
     captures
         .iter()

@@ -1,18 +1,13 @@
 //! Rules, compiled: for each phase a sequence of steps, and what they look for, shared where rules share it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use regex::bytes::Regex;
 
 use crate::byte_set::ByteSet;
-use crate::need::Need;
-use crate::operator::{Comparison, Compiled, Fixed, GROUPS_MAX};
+use crate::operator::{Comparison, Compiled, GROUPS_MAX};
 use crate::pattern;
-use crate::rule::{
-    About, Assignment, Chain, Change, Collection, Control, Disruption, Effect, Item, Link, Operator, Phase, Place,
-    Role, RuleBook, Selector, Settings, Skip, Target, Test, Text, Which,
-};
+use crate::rule::{About, Change, Collection, Control, Disruption, Phase, Place, RuleBook, Selector, Settings, Text};
 use crate::scan::{Bit, Scan};
 use crate::seclang::Fault;
 use crate::store::{Names, Slot};
@@ -26,6 +21,7 @@ mod which;
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) settings: Settings,
+    pub(crate) warnings: Vec<Fault>,
     /// By [`Phase`].
     phases: [Vec<Step>; 5],
     pub(crate) fields: Vec<Field>,
@@ -47,6 +43,8 @@ pub(crate) struct Program {
 pub(crate) struct Stage {
     pub(crate) how: Transformation,
     pub(crate) triggers: ByteSet,
+    /// It may change a value with any bytes.
+    pub(crate) always: bool,
 }
 
 /// What a target names: members of a collection.
@@ -109,7 +107,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) uses: Box<[Use]>,
-    pub(crate) except: Box<[Exception]>,
+    pub(crate) except: Box<[Arc<Exception>]>,
     pub(crate) chain: usize,
     pub(crate) multi_match: bool,
     pub(crate) operator: Arc<Compiled>,
@@ -131,6 +129,8 @@ pub(crate) struct Sought {
 pub(crate) struct Use {
     pub(crate) field: usize,
     pub(crate) count: bool,
+    /// The field under the check's transformations, where it is looked for in advance.
+    pub(crate) lane: Option<usize>,
 }
 
 /// Members that are left out.
@@ -147,7 +147,8 @@ pub(crate) enum Deed {
     RemoveRules(Box<[bool]>),
     RemoveTarget(Arc<[bool]>, Arc<Exception>),
     Control(Control),
-    Open { collection: Collection },
+    Open { collection: Collection, key: Text },
+    Expire { collection: Collection, key: Text, seconds: Text },
 }
 
 /// A member that is written to.

@@ -45,7 +45,7 @@ pub(crate) enum Item {
     /// SecMarker: where `skipAfter` leads.
     Marker(String),
     /// A rule or action, with the rules chained to it.
-    Chain(Chain),
+    Chain(Box<Chain>),
 }
 
 /// A rule, and the links that must match, too. Without further links, a plain rule.
@@ -212,7 +212,8 @@ pub(crate) enum Control {
     ResponseBodyAccess(bool),
     RequestBodyProcessor(BodyProcessor),
     ForceRequestBodyVariable(bool),
-    AuditEngine(bool),
+    /// Accepted, and without meaning here.
+    AuditEngine,
     /// Accepted, and without meaning here: there is no audit log of parts.
     AuditLogParts,
     RemoveRules(Which),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::collections::{Collections, Entry};
-use crate::operator::{self, Compiled, Open};
-use crate::pattern;
+use crate::memory::{Member, Memory, Name};
+use crate::operator::{Compiled, Open};
 use crate::program::{Check, Deed, Exception, Key, Plan, Program, Step, Use, written};
 use crate::rule::{
     Allow, BodyProcessor, Change, Collection, Control, Disruption, EngineMode, OfRule, Part, Phase, Severity, Text,
@@ -23,6 +23,9 @@ pub(crate) struct State {
     pub(crate) store: Store,
     seen: Seen,
     lanes: Notes,
+    /// What lanes hold, for those that are known: the members that are looked at, with what is tested of each.
+    sights: Vec<Sight>,
+    places: Vec<std::ops::Range<usize>>,
     groups: Notes,
     /// Of the link that runs: what has matched.
     matched: Vec<Matched>,
@@ -31,10 +34,13 @@ pub(crate) struct State {
     matched_last: Option<Matched>,
     /// Chains that a rule has switched off, by number.
     removed: Vec<bool>,
+    /// Collections that are kept when the transaction is over, and when their members are forgotten.
+    opened: Vec<Name>,
+    expiring: Vec<(Collection, Box<[u8]>, i64)>,
     excepted: Vec<(Arc<[bool]>, Arc<Exception>)>,
     members: Vec<Entry>,
     spare: Vec<Entry>,
-    steps: Vec<ValueId>,
+    fresh: Vec<Sight>,
     highest: Option<Severity>,
 }
 
@@ -42,6 +48,13 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Copy)]
 struct Matched {
     variable: Variable,
+    name: ValueId,
+    value: ValueId,
+}
+
+/// A member under a chain of transformations.
+#[derive(Debug, Clone, Copy)]
+struct Sight {
     name: ValueId,
     value: ValueId,
 }
@@ -96,6 +109,9 @@ pub(crate) struct Run<'r> {
     pub(crate) course: &'r mut Course,
     pub(crate) report: &'r mut Report,
     pub(crate) prefilter: bool,
+    pub(crate) memory: &'r Memory,
+    /// Seconds since 1970.
+    pub(crate) now: i64,
 }
 
 impl State {
@@ -108,8 +124,27 @@ impl State {
         self.matched_before.clear();
         self.matched_last = None;
         self.removed.clear();
+        self.opened.clear();
+        self.expiring.clear();
         self.excepted.clear();
         self.highest = None;
+    }
+}
+
+impl State {
+    /// Remembers the collections that rules have opened.
+    pub(crate) fn remember(&mut self, program: &Program, memory: &Memory, now: i64) {
+        for name in std::mem::take(&mut self.opened) {
+            let collection = name.0;
+            let all: Vec<_> =
+                self.store.all(&program.names, collection).map(|(name, held)| (Box::from(name), held)).collect();
+            let members = all.into_iter().map(|(name, held): (Box<[u8]>, _)| {
+                let value = held.value(&mut self.values);
+                let expiring = self.expiring.iter().rev().find(|(of, known, _)| *of == collection && *known == name);
+                Member { value: self.values.text(value).into(), until: expiring.map(|(_, _, until)| *until), name }
+            });
+            memory.keep(name, members.collect(), now, program.settings.collection_timeout);
+        }
     }
 }
 
@@ -118,6 +153,9 @@ impl Run<'_> {
     pub(crate) fn phase(&mut self, phase: Phase) -> Option<Refusal> {
         let width = self.program.scan.width();
         self.state.lanes.clear(self.program.lanes.len(), width);
+        self.state.sights.clear();
+        self.state.places.clear();
+        self.state.places.resize(self.program.lanes.len(), 0..0);
         self.state.groups.clear(self.program.groups.len(), width);
         let program = self.program;
         let steps = program.steps(phase);
@@ -211,43 +249,63 @@ impl Run<'_> {
     /// Tests the members that a target names. Whether one matched.
     fn target(&mut self, use_: Use, check: &Check, link: &Plan, step: &Step) -> bool {
         let Some(field) = self.program.fields.get(use_.field) else { return false };
-        let mut members = std::mem::take(&mut self.state.members);
-        members.clear();
-        self.gather(use_.field, &mut members);
-        if !check.except.is_empty() || !self.state.excepted.is_empty() {
-            self.leave_out(field.variable, check, step, &mut members);
+        let (variable, except) = (field.variable, self.exceptions(field.variable, check, step));
+        if let (Some(lane), Some(sought), true) = (use_.lane, check.sought, self.prefilter && !use_.count) {
+            if !scan::has(self.state.lanes.words(lane, self.program.scan.width()), sought.bit) {
+                return false;
+            }
+            let places = self.state.places.get(lane).cloned().unwrap_or_default();
+            let mut found = false;
+            for place in places {
+                let Some(sight) = self.state.sights.get(place).copied() else { break };
+                found |= self.look(sight, variable, &except, check, link, step);
+            }
+            return found;
         }
+        let mut sights = std::mem::take(&mut self.state.fresh);
+        sights.clear();
+        self.sights(use_.field, check.chain, check.multi_match, &mut sights);
         if use_.count {
-            let count = self.state.values.of(members.len().to_string().as_bytes());
-            members.clear();
-            members.push(Entry { name: EMPTY, value: count });
+            let names = &self.state.values;
+            sights.retain(|sight| !except.iter().any(|exception| exception.matcher.takes(names.text(sight.name))));
+            let count = self.state.values.of(sights.len().to_string().as_bytes());
+            sights.clear();
+            sights.push(Sight { name: EMPTY, value: count });
         }
         let mut found = false;
-        for member in &members {
-            if self.member(field.variable, *member, check) {
-                found = true;
-                self.effects(link, step);
-            }
+        for sight in &sights {
+            found |= self.look(*sight, variable, &except, check, link, step);
         }
-        self.state.members = members;
+        self.state.fresh = sights;
         found
     }
 
-    /// Tests one member, under all transformations that the check asks for.
-    fn member(&mut self, variable: Variable, member: Entry, check: &Check) -> bool {
-        let mut steps = std::mem::take(&mut self.state.steps);
-        self.transform(member.value, check.chain, check.multi_match, &mut steps);
-        let mut found = false;
-        for value in &steps {
-            if self.test(*value, check) {
-                found = true;
-                let matched = Matched { variable, name: member.name, value: *value };
-                self.state.matched.push(matched);
-                self.state.matched_last = Some(matched);
-            }
+    /// Tests one member in one form.
+    fn look(
+        &mut self,
+        sight: Sight,
+        variable: Variable,
+        except: &[Arc<Exception>],
+        check: &Check,
+        link: &Plan,
+        step: &Step,
+    ) -> bool {
+        if !self.test(sight.value, check) {
+            return false;
         }
-        self.state.steps = steps;
-        found
+        // After the test, which nearly always fails: names are compared for few.
+        let name = self.state.values.text(sight.name);
+        if except.iter().any(|exception| exception.matcher.takes(name)) {
+            return false;
+        }
+        if check.capture && !check.negated {
+            self.keep_groups(sight.value, check);
+        }
+        let matched = Matched { variable, name: sight.name, value: sight.value };
+        self.state.matched.push(matched);
+        self.state.matched_last = Some(matched);
+        self.effects(link, step);
+        true
     }
 
     fn test(&mut self, value: ValueId, check: &Check) -> bool {
@@ -260,39 +318,32 @@ impl Run<'_> {
                 return false;
             }
         }
-        match &*check.operator {
-            Compiled::Fixed(operator) => {
-                let text = self.state.values.text(value);
-                let matches = operator.matches(text);
-                if matches && check.capture && !check.negated {
-                    let groups = operator.groups(text);
-                    self.capture(&groups);
-                }
-                matches != check.negated
+        let matches = match &*check.operator {
+            Compiled::Fixed(operator) => operator.matches(self.state.values.text(value)),
+            Compiled::Open(open) => {
+                let argument = self.argument(open);
+                open.matches(self.state.values.text(value), &argument)
             }
-            Compiled::Open(open) => self.open(open, value, check),
-        }
+        };
+        matches != check.negated
     }
 
-    /// Tests with an argument that is filled in now.
-    fn open(&mut self, open: &Open, value: ValueId, check: &Check) -> bool {
+    /// What stands in the places of an operator's argument now.
+    fn argument(&mut self, open: &Open) -> Vec<u8> {
         let (Open::Rx(argument) | Open::Number(_, argument) | Open::Text(_, argument)) = open;
-        let argument = self.expand(argument, None);
-        let text = self.state.values.text(value);
-        let mut found = Vec::new();
-        let matches = match open {
-            Open::Number(comparison, _) => comparison.holds(number(text), number(&argument)),
-            Open::Text(likeness, _) => likeness.holds(text, &argument),
-            // A text that makes no pattern matches nothing.
-            Open::Rx(_) => pattern::compile(&argument).is_ok_and(|pattern| {
-                found = operator::groups(&pattern, text);
-                !found.is_empty()
-            }),
+        self.expand(argument, None)
+    }
+
+    /// Keeps what the groups of a pattern have found.
+    fn keep_groups(&mut self, value: ValueId, check: &Check) {
+        let groups = match &*check.operator {
+            Compiled::Fixed(operator) => operator.groups(self.state.values.text(value)),
+            Compiled::Open(open) => {
+                let argument = self.argument(open);
+                open.groups(self.state.values.text(value), &argument)
+            }
         };
-        if matches && check.capture && !check.negated {
-            self.capture(&found);
-        }
-        matches != check.negated
+        self.capture(&groups);
     }
 
     /// TX:0 to TX:9.
@@ -303,26 +354,20 @@ impl Run<'_> {
         }
     }
 
-    /// Every value that is tested of a member: the last, or all on the way to it.
-    fn transform(&mut self, value: ValueId, chain: usize, all: bool, out: &mut Vec<ValueId>) {
-        out.clear();
+    /// What is tested of a member: what it is in the end, or all on the way to it.
+    fn transform(&mut self, member: Entry, chain: usize, all: bool, out: &mut Vec<Sight>) {
         let values = &mut self.state.values;
-        let mut value = value;
-        if all {
-            out.push(value);
-        }
+        let (name, mut value) = (member.name, member.value);
         for stage in self.program.chains.get(chain).into_iter().flatten() {
-            if stage.triggers.intersects(values.bytes(value)) || stage.triggers == crate::byte_set::ByteSet::FULL {
+            if stage.always || stage.triggers.intersects(values.bytes(value)) {
                 let becomes = values.transform(value, stage.how);
                 if all && becomes != value {
-                    out.push(becomes);
+                    out.push(Sight { name, value });
                 }
                 value = becomes;
             }
         }
-        if !all {
-            out.push(value);
-        }
+        out.push(Sight { name, value });
     }
 
     /// The operators that may match anything in a group of lanes.
@@ -342,25 +387,33 @@ impl Run<'_> {
         self.state.groups.words(group, width)
     }
 
-    /// Finds the operators that may match anything in a lane.
+    /// Finds what a lane holds, and the operators that may match anything in it.
     fn lane(&mut self, at: usize) {
         let Some(lane) = self.program.lanes.get(at).copied() else { return };
         let width = self.program.scan.width();
-        let mut members = std::mem::take(&mut self.state.spare);
-        let mut steps = std::mem::take(&mut self.state.steps);
-        members.clear();
-        self.gather(lane.field, &mut members);
-        self.state.lanes.note(at, width);
-        for member in &members {
-            self.transform(member.value, lane.chain, lane.multi_match, &mut steps);
-            for value in &steps {
-                let state = &mut *self.state;
-                let candidates = self.program.scan.candidates(*value, &mut state.values, &mut state.seen);
-                scan::unite(state.lanes.note(at, width), candidates);
-            }
+        let mut sights = std::mem::take(&mut self.state.sights);
+        let start = sights.len();
+        self.sights(lane.field, lane.chain, lane.multi_match, &mut sights);
+        if let Some(place) = self.state.places.get_mut(at) {
+            *place = start..sights.len();
         }
-        self.state.spare = members;
-        self.state.steps = steps;
+        let state = &mut *self.state;
+        let words = state.lanes.note(at, width);
+        for sight in sights.get(start..).unwrap_or_default() {
+            scan::unite(words, self.program.scan.candidates(sight.value, &mut state.values, &mut state.seen));
+        }
+        self.state.sights = sights;
+    }
+
+    /// The members of a field in every form in which they are tested.
+    fn sights(&mut self, field: usize, chain: usize, all: bool, out: &mut Vec<Sight>) {
+        let mut members = std::mem::take(&mut self.state.members);
+        members.clear();
+        self.gather(field, &mut members);
+        for member in &members {
+            self.transform(*member, chain, all, out);
+        }
+        self.state.members = members;
     }
 
     /// The members of a field.
@@ -405,21 +458,14 @@ impl Run<'_> {
         }
     }
 
-    /// Leaves out what the rule's own exceptions name, and those that other rules have made for it.
-    fn leave_out(&self, variable: Variable, check: &Check, step: &Step, members: &mut Vec<Entry>) {
-        let made = self.state.excepted.iter().filter(|(rules, _)| rules.get(step.number).is_some_and(|meant| *meant));
-        let exceptions: Vec<&Exception> = check
-            .except
-            .iter()
-            .chain(made.map(|(_, exception)| &**exception))
-            .filter(|exception| is_about(exception.variable, variable))
-            .collect();
-        if !exceptions.is_empty() {
-            members.retain(|member| {
-                let name = self.state.values.text(member.name);
-                !exceptions.iter().any(|exception| exception.matcher.takes(name))
-            });
+    /// What the rule leaves out of a variable, by its own words and by those of other rules.
+    fn exceptions(&self, variable: Variable, check: &Check, step: &Step) -> Vec<Arc<Exception>> {
+        if check.except.is_empty() && self.state.excepted.is_empty() {
+            return Vec::new();
         }
+        let made = self.state.excepted.iter().filter(|(rules, _)| rules.get(step.number).is_some_and(|meant| *meant));
+        let exceptions = check.except.iter().chain(made.map(|(_, exception)| exception));
+        exceptions.filter(|exception| is_about(exception.variable, variable)).cloned().collect()
     }
 
     fn effects(&mut self, link: &Plan, step: &Step) {
@@ -438,9 +484,36 @@ impl Run<'_> {
                     }
                 }
                 Deed::Control(control) => self.control(control),
-                Deed::Open { .. } => {}
+                Deed::Open { collection, key } => self.open(*collection, key, step),
+                Deed::Expire { collection, key, seconds } => {
+                    let name = self.expand(key, Some(step)).to_ascii_lowercase();
+                    let until = self.now.saturating_add(number(&self.expand(seconds, Some(step))));
+                    if self.state.expiring.len() < EXCEPTED_MAX {
+                        self.state.expiring.push((*collection, name.into(), until));
+                    }
+                }
             }
         }
+    }
+
+    /// `initcol`: what is remembered under this key is a collection of the transaction from now on.
+    fn open(&mut self, collection: Collection, key: &Text, step: &Step) {
+        let name = (collection, self.expand(key, Some(step)).into_boxed_slice());
+        if self.state.opened.contains(&name) {
+            return;
+        }
+        for member in self.memory.recall(&name, self.now) {
+            let held = self.held(&member.value);
+            self.state.store.put(&self.program.names, collection, &member.name, Some(held));
+            if let Some(until) = member.until {
+                self.state.expiring.push((collection, member.name, until));
+            }
+        }
+        self.state.opened.push(name);
+    }
+
+    fn held(&mut self, text: &[u8]) -> Held {
+        as_number(text).map_or_else(|| Held::Text(self.state.values.of(text)), Held::Number)
     }
 
     fn control(&mut self, control: &Control) {
@@ -455,7 +528,7 @@ impl Run<'_> {
             }
             Control::ForceRequestBodyVariable(force) => self.course.force_request_body = *force,
             // There is no audit log beside the events, and removals were compiled to deeds of their own.
-            Control::AuditEngine(_) | Control::AuditLogParts | Control::RemoveRules(_) | Control::RemoveTarget(..) => {}
+            Control::AuditEngine | Control::AuditLogParts | Control::RemoveRules(_) | Control::RemoveTarget(..) => {}
         }
     }
 
@@ -469,10 +542,7 @@ impl Run<'_> {
             Change::Unset => None,
             Change::Set(text) => {
                 let text = self.expand(text, Some(step));
-                Some(match as_number(&text) {
-                    Some(number) => Held::Number(number),
-                    None => Held::Text(self.state.values.of(&text)),
-                })
+                Some(self.held(&text))
             }
             Change::Add(text) | Change::Subtract(text) => {
                 let by = number(&self.expand(text, Some(step)));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::byte_set::ByteSet;
+use crate::hash::Folded;
 use crate::need::Need;
 use crate::values::{ValueId, Values};
 
@@ -49,14 +50,17 @@ pub(crate) struct Scan {
     /// Bytes by what sets they are in: two bytes of one class are in the same.
     class_of: Box<[u8; 256]>,
     /// Classes of a set, and the operators that need a byte of them.
-    sets: Vec<(u128, Box<[u64]>)>,
+    sets: Vec<InClasses>,
 }
+
+/// A set by its classes, and the operators that need a byte of it.
+type InClasses = (u128, Box<[u64]>);
 
 /// What was learned of values, kept from one transaction to the next: values with the same classes of bytes meet the
 /// same sets.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    by_classes: HashMap<u128, u32>,
+    by_classes: HashMap<u128, u32, Folded>,
     /// For each such kind of value, `width` words of operators whose sets it meets, and `width` of those that need no text.
     kinds: Vec<u64>,
     /// The same for single values, in which texts were found; of this transaction only.
@@ -189,7 +193,7 @@ impl Scan {
 
 /// Bytes by the sets that they are in, and each set by its classes. Sets that few operators need are left out when the
 /// classes would be more than a word has bits: the operators then run more often than they must.
-fn classes(sets: HashMap<ByteSet, Vec<Bit>>, width: usize) -> (Box<[u8; 256]>, Vec<(u128, Box<[u64]>)>) {
+fn classes(sets: HashMap<ByteSet, Vec<Bit>>, width: usize) -> (Box<[u8; 256]>, Vec<InClasses>) {
     let mut sets: Vec<_> = sets.into_iter().collect();
     sets.sort_by_key(|(bytes, bits)| (usize::MAX - bits.len(), *bytes));
     let mut class_of = Box::new([0_u8; 256]);

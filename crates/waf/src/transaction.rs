@@ -112,6 +112,7 @@ pub struct Transaction<'e> {
     report: Report,
     state: Box<State>,
     course: Course,
+    now: i64,
 }
 
 impl<'e> Transaction<'e> {
@@ -128,7 +129,7 @@ impl<'e> Transaction<'e> {
             force_request_body: false,
             allowed: None,
         };
-        Self { engine, report: Report::default(), state, course }
+        Self { engine, report: Report::default(), state, course, now: facts.seconds }
     }
 
     /// Phase 1. The refusal, if the engine is on and a rule refuses.
@@ -172,6 +173,7 @@ impl<'e> Transaction<'e> {
     #[must_use]
     pub fn end(mut self) -> (Report, Scratch) {
         self.phase(Phase::Logging);
+        self.state.remember(&self.engine.program, &self.engine.memory, self.now);
         (self.report, Scratch(self.state))
     }
 
@@ -190,6 +192,8 @@ impl<'e> Transaction<'e> {
             course: &mut self.course,
             report: &mut self.report,
             prefilter: self.engine.options.prefilter,
+            memory: &self.engine.memory,
+            now: self.now,
         };
         run.phase(phase)
     }

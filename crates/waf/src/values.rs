@@ -1,10 +1,11 @@
 //! The values of one transaction, each kept once: what a text is, which bytes it has, what transformations make of it.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use crate::arena::{Arena, Span};
 use crate::byte_set::ByteSet;
+use crate::hash::Folded;
 use crate::transformation::Transformation;
 
 /// A value of the transaction. Equal texts have the same one, nearly always.
@@ -24,8 +25,8 @@ pub(crate) struct Values {
     pub(crate) arena: Arena,
     values: Vec<Value>,
     known: HashMap<u64, ValueId, BuildHasherDefault<AsIs>>,
-    transformed: HashMap<(ValueId, Transformation), ValueId>,
-    hasher: RandomState,
+    transformed: HashMap<(ValueId, Transformation), ValueId, Folded>,
+    hasher: Folded,
     spare: Vec<u8>,
 }
 
@@ -38,8 +39,8 @@ impl Default for Values {
             arena: Arena::default(),
             values: Vec::new(),
             known: HashMap::default(),
-            transformed: HashMap::new(),
-            hasher: RandomState::new(),
+            transformed: HashMap::default(),
+            hasher: Folded::default(),
             spare: Vec::new(),
         };
         values.clear();

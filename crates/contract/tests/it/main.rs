@@ -1,8 +1,9 @@
 //! Requests held against documents, and documents that cannot be used.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must say so and end")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must say so and end")]
 
 mod documents;
+mod learn;
 mod requests;
 
 use bytes::Bytes;

@@ -140,6 +140,7 @@ impl Demo {
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
             pages: None,
+            tracing: None,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             connections_max: 4_096,
             drain: Duration::from_secs(1),

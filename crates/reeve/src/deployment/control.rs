@@ -74,6 +74,8 @@ pub(crate) enum Request {
     Prints(PrintQuestion),
     /// About the scripts on payment pages.
     Pay(PayQuestion),
+    /// About what is learned of the requests to applications.
+    Learn(LearnQuestion),
     /// Make a new version of the store key, and seal under it what is under older ones.
     RotateKey,
     /// Record that what opens the keys is about to be changed.
@@ -207,6 +209,24 @@ pub(crate) enum PayQuestion {
     Rehearse {
         /// The page.
         html: String,
+    },
+}
+
+/// About what is learned of the requests to applications.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum LearnQuestion {
+    /// How far it has come.
+    Status,
+    /// The document that the requests to an upstream add up to.
+    Propose {
+        /// Which; the only one that is learned without it.
+        upstream: Option<String>,
+    },
+    /// Forget what was learned of an upstream.
+    Forget {
+        /// Which; the only one that is learned without it.
+        upstream: Option<String>,
     },
 }
 

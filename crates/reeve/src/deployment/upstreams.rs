@@ -23,6 +23,7 @@ pub(super) fn edge(upstream: &Upstream) -> UpstreamSettings {
             .document
             .as_ref()
             .map(|document| ContractSettings { document: document.file.value.clone(), base: document.base.clone() }),
+        learn: upstream.learn,
         authorities: upstream.ca.as_ref().map(|ca| ca.value.clone()),
         pins: upstream.pins.iter().map(|pin| pin.value).collect(),
         client: upstream

@@ -71,6 +71,7 @@ impl Keeping {
         let _ = self.care.outward.set(gateway.outward());
         self.attend_maintenance(gateway);
         let _ = self.scripts.set(gateway.scripts());
+        let _ = self.learning.set(gateway.learning());
         self.meter(gateway.meters());
     }
 

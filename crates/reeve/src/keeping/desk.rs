@@ -33,6 +33,7 @@ impl Keeping {
             Request::Prints(question) => self.print_answer(question, asker).await,
             Request::Uptime => self.uptime_answer().await,
             Request::Pay(question) => self.pay(question, asker).await,
+            Request::Learn(question) => self.learn_answer(question, asker).await,
             Request::RotateKey => self.rotate(asker).await,
             Request::Reseal { what } => {
                 let act = Act { activity: "key.reseal", actor: asker, action: "reseal", object: &what };

@@ -10,6 +10,7 @@ use reeve_store::CommonRates;
 
 use super::Keeping;
 use super::bans::BanPost;
+use super::lessons::LessonPost;
 use super::payment::ScriptPost;
 use crate::firewall::Firewall;
 
@@ -20,6 +21,7 @@ pub(crate) struct Rest {
     ban_post: BanPost,
     rates: Option<CommonRates>,
     script_post: ScriptPost,
+    lesson_post: LessonPost,
 }
 
 impl Rest {
@@ -39,9 +41,12 @@ impl Keeping {
     pub(crate) async fn let_go(self: Arc<Self>) -> anyhow::Result<Rest> {
         self.tell_bans().await;
         self.tell_scripts().await;
+        self.keep_lessons().await;
         self.record_performance();
         let keeping = Arc::into_inner(self).context("somebody still uses ledger or store")?;
-        let Self { ledger, store, requests, care, bans, mut firewall, ban_post, rates, script_post, .. } = keeping;
+        let Self {
+            ledger, store, requests, care, bans, mut firewall, ban_post, rates, script_post, lesson_post, ..
+        } = keeping;
         drop((requests, care));
         store.close().await;
         // A worker may be about to hand over its last batch.
@@ -60,7 +65,8 @@ impl Keeping {
             tracing::warn!(%error, "the ledger did not end well");
         }
         let (ban_post, script_post) = (ban_post.into_inner(), script_post.into_inner());
-        Ok(Rest { bans, firewall: firewall.take(), ban_post, rates, script_post })
+        let lesson_post = lesson_post.into_inner();
+        Ok(Rest { bans, firewall: firewall.take(), ban_post, rates, script_post, lesson_post })
     }
 
     /// The same, going on with what outlived another.
@@ -68,6 +74,7 @@ impl Keeping {
         self.bans = rest.bans;
         self.ban_post = rest.ban_post.into();
         self.script_post = rest.script_post.into();
+        self.lesson_post = rest.lesson_post.into();
         // Its gateway counts with this connection for as long as it lives.
         self.rates = rest.rates;
         if let Some(firewall) = rest.firewall {

@@ -32,6 +32,8 @@ pub(crate) struct Upstream {
     pub(crate) client: Option<ClientFiles>,
     /// What it says that it takes.
     pub(crate) document: Option<DocumentFile>,
+    /// Whether a document is learned from the requests to it.
+    pub(crate) learn: bool,
     /// How long a connection may take to be made.
     pub(crate) connect: Period,
     /// How long the application may take to begin an answer.
@@ -163,6 +165,7 @@ fn read_one(fields: &mut Fields<'_, '_>, name: Located<String>, table: &Table, f
     let pins = keys::read_pins(fields);
     let client = keys::read_client(fields, table, folder);
     let document = keys::read_document(fields, folder);
+    let learn = fields.optional("learn").unwrap_or_default();
     let health = fields.table("health").and_then(|table| read_health(table, fields.faults()));
     let circuit = fields.table("circuit").map(|table| read_circuit(table, fields.faults()));
     let mut urls = urls.into_iter();
@@ -177,6 +180,7 @@ fn read_one(fields: &mut Fields<'_, '_>, name: Located<String>, table: &Table, f
         pins,
         client,
         document,
+        learn,
         connect,
         answer,
         idle,

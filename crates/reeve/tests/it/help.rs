@@ -2,7 +2,7 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "demo",
     "init",
     "check",
@@ -10,6 +10,7 @@ const VERBS: [&str; 17] = [
     "up",
     "reload",
     "pay",
+    "learn",
     "upgrade",
     "top",
     "prove",
@@ -18,6 +19,7 @@ const VERBS: [&str; 17] = [
     "store",
     "witness",
     "selftest",
+    "waf",
     "schema",
     "completions",
 ];

@@ -25,6 +25,8 @@ fn sql_is_found_in_every_context() {
     check_sql("1' union/*x*/select 1,2,3#", Some("sUE1o"));
     check_sql("/*!50000 union*/ select", Some("X"));
     check_sql("(((1)))or 2>1", Some("1)&1"));
+    check_sql("{`", Some("X"));
+    check_sql("<a try abs {`", Some("X"));
 }
 
 #[test]

@@ -1,6 +1,28 @@
 //! From the rules of a book to the steps of a program: what rules have in common is found and kept once.
 
-use super::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{
+    Check, Deed, Exception, Field, Gate, Key, Lane, Matcher, Plan, Program, Sought, Stage, Step, Use, is_volatile,
+    which, written,
+};
+use crate::byte_set::ByteSet;
+use crate::need::Need;
+use crate::operator::{Compiled, Fixed};
+use crate::pattern::PatternError;
+use crate::rule::{
+    Assignment, Chain, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook, Selector,
+    Skip, Target, Test,
+};
+use crate::scan::{Bit, Scan};
+use crate::seclang::Fault;
+use crate::store::Names;
+use crate::transformation::Transformation;
+use crate::variable::Variable;
+
+/// An operator, and the bit under which it is looked for, with the least length of what it matches.
+type Known = (Arc<Compiled>, Option<(Bit, usize)>);
 
 /// What has been gathered so far.
 #[derive(Debug, Default)]
@@ -13,7 +35,7 @@ pub(super) struct Gatherer {
     lane_numbers: HashMap<Lane, usize>,
     groups: Vec<Box<[usize]>>,
     group_numbers: HashMap<Box<[usize]>, usize>,
-    operators: HashMap<String, (Arc<Compiled>, Option<(Bit, usize)>)>,
+    operators: HashMap<String, Known>,
     needs: Vec<Need>,
     names: Names,
     faults: Vec<Fault>,
@@ -59,6 +81,7 @@ impl Gatherer {
         Ok(Program {
             captures,
             settings: book.settings,
+            warnings: book.warnings,
             phases,
             fields: self.fields,
             chains: self.chains,
@@ -134,7 +157,7 @@ impl Gatherer {
             }
         });
         let effects = link.effects.iter().filter_map(|effect| match self.deed(effect, book) {
-            Ok(deed) => deed,
+            Ok(deed) => Some(deed),
             Err(error) => {
                 self.fault(&link.place, &error.to_string());
                 None
@@ -143,15 +166,16 @@ impl Gatherer {
         Plan { effects: effects.collect(), check }
     }
 
-    fn check(&mut self, test: &Test) -> Result<Check, pattern::PatternError> {
+    fn check(&mut self, test: &Test) -> Result<Check, PatternError> {
         let (mut uses, mut except) = (Vec::new(), Vec::new());
         for target in &test.targets {
             match target.role {
                 Role::Except => {
-                    except.push(Exception { variable: target.variable, matcher: Matcher::new(&target.selector)? });
+                    let matcher = Matcher::new(&target.selector)?;
+                    except.push(Arc::new(Exception { variable: target.variable, matcher }));
                 }
                 Role::Member | Role::Count => {
-                    uses.push(Use { field: self.field(target)?, count: target.role == Role::Count });
+                    uses.push(Use { field: self.field(target)?, count: target.role == Role::Count, lane: None });
                 }
             }
         }
@@ -163,7 +187,7 @@ impl Gatherer {
             Role::Except => true,
         });
         let sought = bit.filter(|_| !test.negated).map(|(bit, length_min)| {
-            let group = stable.then(|| self.group(&uses, chain, test.multi_match));
+            let group = stable.then(|| self.group(&mut uses, chain, test.multi_match));
             Sought { bit, length_min, group }
         });
         Ok(Check {
@@ -178,7 +202,7 @@ impl Gatherer {
         })
     }
 
-    fn field(&mut self, target: &Target) -> Result<usize, pattern::PatternError> {
+    fn field(&mut self, target: &Target) -> Result<usize, PatternError> {
         let key = (target.variable, format!("{:?}", target.selector));
         if let Some(known) = self.field_numbers.get(&key) {
             return Ok(*known);
@@ -198,22 +222,27 @@ impl Gatherer {
         if let Some(known) = self.chain_numbers.get(transformations) {
             return *known;
         }
-        let stage = |how: &Transformation| Stage { how: *how, triggers: how.triggers().unwrap_or(ByteSet::FULL) };
+        let stage = |how: &Transformation| {
+            let triggers = how.triggers();
+            Stage { how: *how, triggers: triggers.unwrap_or(ByteSet::FULL), always: triggers.is_none() }
+        };
         self.chains.push(transformations.iter().map(stage).collect());
         let number = self.chains.len() - 1;
         self.chain_numbers.insert(transformations.to_vec(), number);
         number
     }
 
-    fn group(&mut self, uses: &[Use], chain: usize, multi_match: bool) -> usize {
+    fn group(&mut self, uses: &mut [Use], chain: usize, multi_match: bool) -> usize {
         let mut lanes: Vec<_> = uses
-            .iter()
+            .iter_mut()
             .map(|use_| {
                 let lane = Lane { field: use_.field, chain, multi_match };
-                *self.lane_numbers.entry(lane).or_insert_with(|| {
+                let number = *self.lane_numbers.entry(lane).or_insert_with(|| {
                     self.lanes.push(lane);
                     self.lanes.len() - 1
-                })
+                });
+                use_.lane = Some(number);
+                number
             })
             .collect();
         lanes.sort_unstable();
@@ -228,12 +257,7 @@ impl Gatherer {
         number
     }
 
-    /// The operator, and the bit under which it is looked for, with the least length of what it matches.
-    #[expect(clippy::type_complexity, reason = "two things that are found together and taken apart at once")]
-    fn operator(
-        &mut self,
-        operator: &Operator,
-    ) -> Result<(Arc<Compiled>, Option<(Bit, usize)>), pattern::PatternError> {
+    fn operator(&mut self, operator: &Operator) -> Result<Known, PatternError> {
         let key = format!("{operator:?}");
         if let Some(known) = self.operators.get(&key) {
             return Ok(known.clone());
@@ -249,8 +273,8 @@ impl Gatherer {
         Ok((compiled, bit))
     }
 
-    fn deed(&mut self, effect: &Effect, book: &RuleBook) -> Result<Option<Deed>, pattern::PatternError> {
-        Ok(Some(match effect {
+    fn deed(&mut self, effect: &Effect, book: &RuleBook) -> Result<Deed, PatternError> {
+        Ok(match effect {
             Effect::Set(Assignment { collection, key, change }) => {
                 let key = match key.as_plain() {
                     Some(plain) => Key::Known(self.names.slot(*collection, &plain.to_ascii_lowercase())),
@@ -264,10 +288,11 @@ impl Gatherer {
                 Deed::RemoveTarget(which::meant(which, book)?.into(), Arc::new(exception))
             }
             Effect::Control(control) => Deed::Control(control.clone()),
-            Effect::Open { collection, .. } => Deed::Open { collection: *collection },
-            // Nothing outlives a transaction yet, so nothing has to expire.
-            Effect::Expire { .. } => return Ok(None),
-        }))
+            Effect::Open { collection, key } => Deed::Open { collection: *collection, key: key.clone() },
+            Effect::Expire { collection, key, seconds } => {
+                Deed::Expire { collection: *collection, key: key.clone(), seconds: seconds.clone() }
+            }
+        })
     }
 
     fn fault(&mut self, place: &Place, message: &str) {

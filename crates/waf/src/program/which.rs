@@ -8,7 +8,7 @@ use crate::rule::{Chain, Item, Part, RuleBook, Text, Which};
 /// For each chain of the book, by its number, whether it is meant.
 pub(super) fn meant(which: &Which, book: &RuleBook) -> Result<Box<[bool]>, PatternError> {
     let chains = book.items.iter().filter_map(|item| match item {
-        Item::Chain(chain) => Some(chain),
+        Item::Chain(chain) => Some(&**chain),
         Item::Marker(_) => None,
     });
     Ok(match which {

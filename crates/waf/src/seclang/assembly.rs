@@ -127,7 +127,7 @@ impl Assembly {
             }
             self.open = Some(open);
         } else if !open.broken {
-            self.items.extend(compared(open.chain).into_iter().map(|chain| Some(Item::Chain(chain))));
+            self.items.extend(compared(open.chain).into_iter().map(|chain| Some(Item::Chain(Box::new(chain)))));
         }
         wrongs
     }

@@ -16,8 +16,8 @@ pub(super) fn read(text: &[u8]) -> Result<Vec<Control>, Wrong> {
         "responseBodyAccess" => Control::ResponseBodyAccess(switch(value)?),
         "requestBodyProcessor" => Control::RequestBodyProcessor(processor(value)?),
         "forceRequestBodyVariable" => Control::ForceRequestBodyVariable(switch(value)?),
-        "auditEngine" if value.eq_ignore_ascii_case(b"RelevantOnly") => Control::AuditEngine(true),
-        "auditEngine" => Control::AuditEngine(switch(value)?),
+        "auditEngine" if value.eq_ignore_ascii_case(b"RelevantOnly") => Control::AuditEngine,
+        "auditEngine" => switch(value).map(|_| Control::AuditEngine)?,
         "auditLogParts" => Control::AuditLogParts,
         // A log for developers of an engine, which this one does not have.
         "debugLogLevel" => return Ok(Vec::new()),
@@ -150,7 +150,7 @@ mod tests {
         check("responseBodyAccess=On", "[ResponseBodyAccess(true)]");
         check("requestBodyProcessor=XML", "[RequestBodyProcessor(Xml)]");
         check("forceRequestBodyVariable=On", "[ForceRequestBodyVariable(true)]");
-        check("auditEngine=RelevantOnly", "[AuditEngine(true)]");
+        check("auditEngine=RelevantOnly", "[AuditEngine]");
         check("auditLogParts=+E", "[AuditLogParts]");
         check("debugLogLevel=9", "[]");
         check("ruleRemoveById=1-5", "[RemoveRules(Ids(1, 5))]");

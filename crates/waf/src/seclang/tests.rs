@@ -43,8 +43,11 @@ fn the_core_rule_set_loads() {
             panic!("{} faults", faults.len());
         }
     };
-    let chains: Vec<&Chain> =
-        book.items.iter().filter_map(|item| if let Item::Chain(chain) = item { Some(chain) } else { None }).collect();
+    let chains: Vec<&Chain> = book
+        .items
+        .iter()
+        .filter_map(|item| if let Item::Chain(chain) = item { Some(&**chain) } else { None })
+        .collect();
     let links: Vec<&Link> = chains.iter().flat_map(|chain| &chain.links).collect();
     let mut phases = BTreeMap::new();
     for chain in &chains {
@@ -100,7 +103,7 @@ fn book(text: &str) -> RuleBook {
 
 fn chains<'b>(book: &'b RuleBook) -> Vec<&'b Chain> {
     let chain = |item: &'b Item| match item {
-        Item::Chain(chain) => Some(chain),
+        Item::Chain(chain) => Some(&**chain),
         Item::Marker(_) => None,
     };
     book.items.iter().filter_map(chain).collect()

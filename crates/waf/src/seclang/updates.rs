@@ -142,7 +142,7 @@ fn each(
 
 fn chains<'i>(items: &'i mut [Option<Item>], matchers: &'i [Matcher]) -> impl Iterator<Item = &'i mut Chain> {
     items.iter_mut().filter_map(|item| match item {
-        Some(Item::Chain(chain)) if matchers.iter().any(|matcher| matcher.takes(chain)) => Some(chain),
+        Some(Item::Chain(chain)) if matchers.iter().any(|matcher| matcher.takes(chain)) => Some(&mut **chain),
         _ => None,
     })
 }

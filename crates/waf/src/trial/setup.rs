@@ -15,6 +15,7 @@ SecRule REQUEST_HEADERS:Content-Type "@rx ^application/[a-z0-9.-]+\+json" "id:20
 SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,deny,status:400,log,t:none,msg:'The request body cannot be read',logdata:'%{REQBODY_ERROR_MSG}',severity:'CRITICAL'"
 SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,deny,status:400,log,t:none,msg:'The multipart body can be read in more than one way',severity:'CRITICAL'"
 SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:200004,phase:2,deny,status:400,log,t:none,msg:'The multipart body holds a line that may be a boundary',severity:'CRITICAL'"
+SecRule &ARGS "@ge 1000" "id:200007,phase:2,deny,status:400,log,t:none,msg:'There are more arguments than are looked into',severity:'CRITICAL'"
 "#;
 
 /// What the regression tests of the Core Rule Set expect to be set up, at a paranoia level from 1 to 4. Goes after the
@@ -27,6 +28,9 @@ pub fn setup(paranoia: u8) -> String {
         // The two names of version 3.
         ("paranoia_level", u32::from(paranoia)),
         ("executing_paranoia_level", u32::from(paranoia)),
+        // The examples of the Core Rule Set's set-up: without these two, 920360-1 and 920380-1 cannot pass.
+        ("arg_name_length", 100),
+        ("max_num_args", 255),
         ("arg_length", 400),
         ("total_arg_length", 64_000),
         ("max_file_size", 64_100),
@@ -35,6 +39,12 @@ pub fn setup(paranoia: u8) -> String {
     ];
     let settings: String = variables.iter().map(|(name, value)| format!(",setvar:tx.{name}={value}")).collect();
     format!("SecAction \"id:{SETUP_ID},phase:1,pass,nolog,t:none{settings}\"\n")
+}
+
+/// How many rules [`BASE`] and [`setup`] have together.
+#[must_use]
+pub fn own_rules() -> usize {
+    BASE.lines().filter(|line| line.starts_with("SecRule ")).count() + 1
 }
 
 /// An id that no rule set is known to use.

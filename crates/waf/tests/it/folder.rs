@@ -26,9 +26,9 @@ impl Source for Files {
     }
 }
 
-/// The folder with `rules` and `tests` that the environment names, if it does.
-pub(crate) fn core_rule_set() -> Option<PathBuf> {
-    std::env::var_os("REEVE_CRS").map(PathBuf::from)
+/// The folder with `rules` and `tests` that the environment names.
+pub(crate) fn core_rule_set() -> PathBuf {
+    std::env::var_os("REEVE_CRS").map(PathBuf::from).expect("REEVE_CRS names the folder of the Core Rule Set")
 }
 
 /// The rule set as its regression tests want it.

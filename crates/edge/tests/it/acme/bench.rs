@@ -97,6 +97,7 @@ impl Bench {
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
             pages: None,
+            tracing: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::ZERO,

@@ -41,10 +41,8 @@ fn pair(one: &Token<'_>, two: &Token<'_>, tokens_read: usize, value: &[u8]) -> b
 /// The original looks from the beginning of the value, as if the number stood there, so that a number behind spaces
 /// is let through; and it takes bytes beyond ASCII for spaces. Both are kept, since its users know the verdicts.
 fn number_ends_at_comment(number: &Token<'_>, value: &[u8]) -> bool {
-    match value.get(number.text.len().min(TEXT_BYTES_MAX)..).unwrap_or_default() {
-        [0..=b' ' | 0x80.., ..] | [b'/', b'*', ..] | [b'-', b'-', ..] => true,
-        _ => false,
-    }
+    let rest = value.get(number.text.len().min(TEXT_BYTES_MAX)..).unwrap_or_default();
+    matches!(rest, [0..=b' ' | 0x80.., ..] | [b'/', b'*', ..] | [b'-', b'-', ..])
 }
 
 fn triple(form: &Form, [one, two, three]: [&Token<'_>; 3], tokens_read: usize) -> bool {

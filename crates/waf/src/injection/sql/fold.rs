@@ -200,8 +200,8 @@ impl<'a> Window<'_, 'a> {
             }
             // MySQL takes {``.``.id}, which no rule for three tokens could follow.
             (BraceOpen, Bareword) if two.text.is_empty() => {
-                self.set_kind(second, Kind::Evil);
-                self.length = second + 1;
+                // One such token condemns the form; in the sixth place it would be cut off.
+                self.set_kind(0, Kind::Evil);
                 return Next::Stop;
             }
             // ODBC's `{word expression}` is the expression.

@@ -115,7 +115,7 @@ fn mark_beginnings(words: &mut Vec<Word>) {
 }
 
 /// The lines of a list without its remarks.
-fn lines<'a>(list: &'a str) -> impl Iterator<Item = &'a str> {
+fn lines(list: &str) -> impl Iterator<Item = &str> {
     list.lines().filter(|line| !line.starts_with('#'))
 }
 
