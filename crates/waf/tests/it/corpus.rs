@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use reeve_waf::{OWN_RULES, OWN_RULES_VERSION};
 
-use attacks::{BY_HEADER, BY_PATH, EVERYWHERE, HEADERS, PLACES};
+use attacks::{BY_HEADER, BY_PATH, EVERYWHERE, HEADERS, PLACES, SQL};
 use benign::BENIGN;
 use rows::ROWS;
 use wire::{At, Bench, Exchange};
@@ -81,6 +81,14 @@ fn attacks_are_refused_wherever_they_come_in() {
         }
     }
     assert!(passed.is_empty(), "{}", passed.join("\n"));
+}
+
+#[test]
+fn injected_sql_is_refused() {
+    let bench = Bench::new(1);
+    let refused = |attack: &str| bench.judge(&At::Query("id").exchange(attack.as_bytes())).status == Some(403);
+    let passed: Vec<_> = SQL.iter().filter(|attack| !refused(attack)).collect();
+    assert!(passed.is_empty(), "{passed:#?}");
 }
 
 #[test]
