@@ -123,6 +123,10 @@ impl State {
         self.matched.clear();
         self.matched_before.clear();
         self.matched_last = None;
+        self.sights.clear();
+        self.sights.shrink_to(ROOM_SIGHTS_MAX);
+        self.fresh.shrink_to(ROOM_SIGHTS_MAX);
+        self.members.shrink_to(ROOM_SIGHTS_MAX);
         self.removed.clear();
         self.opened.clear();
         self.expiring.clear();
@@ -683,6 +687,9 @@ fn as_number(text: &[u8]) -> Option<i64> {
 
 /// What HIGHEST_SEVERITY says when no rule has matched.
 const NO_SEVERITY: u8 = 255;
+
+/// What is kept for the next transaction of the room that one with very many members took.
+const ROOM_SIGHTS_MAX: usize = 16 * 1024;
 
 /// Bounds of what hostile requests can make rules gather.
 const MATCHES_MAX: usize = 1_000;
