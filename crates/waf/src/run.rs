@@ -2,93 +2,23 @@
 
 use std::sync::Arc;
 
-use crate::collections::{Collections, Entry};
-use crate::memory::{Member, Memory, Name};
+use crate::memory::Memory;
 use crate::operator::{Compiled, Open};
-use crate::program::{Check, Deed, Exception, Key, Plan, Program, Step, Use, written};
-use crate::rule::{
-    Allow, BodyProcessor, Change, Collection, Control, Disruption, EngineMode, OfRule, Part, Phase, Severity, Text,
-};
-use crate::scan::{self, Seen};
-use crate::store::{Held, Store, number};
-use crate::transaction::{Action, Match, Refusal, Report};
-use crate::values::{EMPTY, ValueId, Values};
+use crate::program::{Check, Exception, Plan, Program, Step, Use};
+use crate::rule::{Allow, BodyProcessor, Disruption, EngineMode, Phase};
+use crate::scan;
+use crate::store::Held;
+use crate::transaction::{Action, Refusal, Report};
+use crate::values::{EMPTY, ValueId};
 use crate::variable::Variable;
 
-/// Everything that changes while rules run.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) values: Values,
-    pub(crate) collections: Collections,
-    pub(crate) store: Store,
-    seen: Seen,
-    lanes: Notes,
-    /// What lanes hold, for those that are known: the members that are looked at, with what is tested of each.
-    sights: Vec<Sight>,
-    places: Vec<std::ops::Range<usize>>,
-    groups: Notes,
-    /// Of the link that runs: what has matched.
-    matched: Vec<Matched>,
-    /// Of the link before: MATCHED_VARS.
-    matched_before: Vec<Matched>,
-    matched_last: Option<Matched>,
-    /// Chains that a rule has switched off, by number.
-    removed: Vec<bool>,
-    /// Collections that are kept when the transaction is over, and when their members are forgotten.
-    opened: Vec<Name>,
-    expiring: Vec<(Collection, Box<[u8]>, i64)>,
-    excepted: Vec<(Arc<[bool]>, Arc<Exception>)>,
-    members: Vec<Entry>,
-    spare: Vec<Entry>,
-    fresh: Vec<Sight>,
-    highest: Option<Severity>,
-}
+mod effects;
+mod sight;
+mod state;
+mod text;
 
-/// A member in which something was found.
-#[derive(Debug, Clone, Copy)]
-struct Matched {
-    variable: Variable,
-    name: ValueId,
-    value: ValueId,
-}
-
-/// A member under a chain of transformations.
-#[derive(Debug, Clone, Copy)]
-struct Sight {
-    name: ValueId,
-    value: ValueId,
-}
-
-/// Bits that were found for lanes or groups in this phase.
-#[derive(Debug, Default)]
-struct Notes {
-    known: Vec<bool>,
-    words: Vec<u64>,
-}
-
-impl Notes {
-    fn clear(&mut self, count: usize, width: usize) {
-        self.known.clear();
-        self.known.resize(count, false);
-        self.words.clear();
-        self.words.resize(count * width, 0);
-    }
-
-    fn is_known(&self, at: usize) -> bool {
-        self.known.get(at).copied().unwrap_or(true)
-    }
-
-    fn words(&self, at: usize, width: usize) -> &[u64] {
-        self.words.get(at * width..(at + 1) * width).unwrap_or_default()
-    }
-
-    fn note(&mut self, at: usize, width: usize) -> &mut [u64] {
-        if let Some(known) = self.known.get_mut(at) {
-            *known = true;
-        }
-        self.words.get_mut(at * width..(at + 1) * width).unwrap_or_default()
-    }
-}
+pub(crate) use state::State;
+use state::{Matched, Sight};
 
 /// What rules have changed about the transaction itself.
 #[derive(Debug, Clone)]
@@ -112,44 +42,6 @@ pub(crate) struct Run<'r> {
     pub(crate) memory: &'r Memory,
     /// Seconds since 1970.
     pub(crate) now: i64,
-}
-
-impl State {
-    pub(crate) fn clear(&mut self, program: &Program) {
-        self.values.clear();
-        self.collections.clear();
-        self.store.clear(&program.names);
-        self.seen.clear();
-        self.matched.clear();
-        self.matched_before.clear();
-        self.matched_last = None;
-        self.sights.clear();
-        self.sights.shrink_to(ROOM_SIGHTS_MAX);
-        self.fresh.shrink_to(ROOM_SIGHTS_MAX);
-        self.members.shrink_to(ROOM_SIGHTS_MAX);
-        self.removed.clear();
-        self.opened.clear();
-        self.expiring.clear();
-        self.excepted.clear();
-        self.highest = None;
-    }
-}
-
-impl State {
-    /// Remembers the collections that rules have opened.
-    pub(crate) fn remember(&mut self, program: &Program, memory: &Memory, now: i64) {
-        for name in std::mem::take(&mut self.opened) {
-            let collection = name.0;
-            let all: Vec<_> =
-                self.store.all(&program.names, collection).map(|(name, held)| (Box::from(name), held)).collect();
-            let members = all.into_iter().map(|(name, held): (Box<[u8]>, _)| {
-                let value = held.value(&mut self.values);
-                let expiring = self.expiring.iter().rev().find(|(of, known, _)| *of == collection && *known == name);
-                Member { value: self.values.text(value).into(), until: expiring.map(|(_, _, until)| *until), name }
-            });
-            memory.keep(name, members.collect(), now, program.settings.collection_timeout);
-        }
-    }
 }
 
 impl Run<'_> {
@@ -358,110 +250,6 @@ impl Run<'_> {
         }
     }
 
-    /// What is tested of a member: what it is in the end, or all on the way to it.
-    fn transform(&mut self, member: Entry, chain: usize, all: bool, out: &mut Vec<Sight>) {
-        let values = &mut self.state.values;
-        let (name, mut value) = (member.name, member.value);
-        for stage in self.program.chains.get(chain).into_iter().flatten() {
-            if stage.always || stage.triggers.intersects(values.bytes(value)) {
-                let becomes = values.transform(value, stage.how);
-                if all && becomes != value {
-                    out.push(Sight { name, value });
-                }
-                value = becomes;
-            }
-        }
-        out.push(Sight { name, value });
-    }
-
-    /// The operators that may match anything in a group of lanes.
-    fn group(&mut self, group: usize) -> &[u64] {
-        let width = self.program.scan.width();
-        if !self.state.groups.is_known(group) {
-            let program = self.program;
-            for lane in program.groups.get(group).into_iter().flatten() {
-                if !self.state.lanes.is_known(*lane) {
-                    self.lane(*lane);
-                }
-                let state = &mut *self.state;
-                scan::unite(state.groups.note(group, width), state.lanes.words(*lane, width));
-            }
-            self.state.groups.note(group, width);
-        }
-        self.state.groups.words(group, width)
-    }
-
-    /// Finds what a lane holds, and the operators that may match anything in it.
-    fn lane(&mut self, at: usize) {
-        let Some(lane) = self.program.lanes.get(at).copied() else { return };
-        let width = self.program.scan.width();
-        let mut sights = std::mem::take(&mut self.state.sights);
-        let start = sights.len();
-        self.sights(lane.field, lane.chain, lane.multi_match, &mut sights);
-        if let Some(place) = self.state.places.get_mut(at) {
-            *place = start..sights.len();
-        }
-        let state = &mut *self.state;
-        let words = state.lanes.note(at, width);
-        for sight in sights.get(start..).unwrap_or_default() {
-            scan::unite(words, self.program.scan.candidates(sight.value, &mut state.values, &mut state.seen));
-        }
-        self.state.sights = sights;
-    }
-
-    /// The members of a field in every form in which they are tested.
-    fn sights(&mut self, field: usize, chain: usize, all: bool, out: &mut Vec<Sight>) {
-        let mut members = std::mem::take(&mut self.state.members);
-        members.clear();
-        self.gather(field, &mut members);
-        for member in &members {
-            self.transform(*member, chain, all, out);
-        }
-        self.state.members = members;
-    }
-
-    /// The members of a field.
-    fn gather(&mut self, field: usize, out: &mut Vec<Entry>) {
-        let Some(field) = self.program.fields.get(field) else { return };
-        let state = &mut *self.state;
-        if let Some(slot) = field.slot {
-            if let Some(held) = state.store.get(slot) {
-                let value = held.value(&mut state.values);
-                let name = match &field.matcher {
-                    crate::program::Matcher::Key(key) => state.values.of(key),
-                    _ => EMPTY,
-                };
-                out.push(Entry { name, value });
-            }
-            return;
-        }
-        if let Some(collection) = written(field.variable) {
-            let all: Vec<_> = state
-                .store
-                .all(&self.program.names, collection)
-                .filter(|(name, _)| field.matcher.takes(name))
-                .collect();
-            for (name, held) in all {
-                let value = held.value(&mut state.values);
-                out.push(Entry { name: state.values.of(name), value });
-            }
-            return;
-        }
-        match field.variable {
-            Variable::MatchedVars | Variable::MatchedVarsNames => {
-                let names = field.variable == Variable::MatchedVarsNames;
-                for matched in state.matched_before.clone() {
-                    let name = full_name(matched, &mut state.values);
-                    out.push(Entry { name, value: if names { name } else { matched.value } });
-                }
-            }
-            variable => match single(variable, state) {
-                Some(value) => out.push(Entry { name: EMPTY, value }),
-                None => state.collections.gather(variable, &field.matcher, &state.values, out),
-            },
-        }
-    }
-
     /// What the rule leaves out of a variable, by its own words and by those of other rules.
     fn exceptions(&self, variable: Variable, check: &Check, step: &Step) -> Vec<Arc<Exception>> {
         if check.except.is_empty() && self.state.excepted.is_empty() {
@@ -471,203 +259,6 @@ impl Run<'_> {
         let exceptions = check.except.iter().chain(made.map(|(_, exception)| exception));
         exceptions.filter(|exception| is_about(exception.variable, variable)).cloned().collect()
     }
-
-    fn effects(&mut self, link: &Plan, step: &Step) {
-        for deed in &link.effects {
-            match deed {
-                Deed::Set { collection, key, change } => self.assign(*collection, key, change, step),
-                Deed::RemoveRules(meant) => {
-                    self.state.removed.resize(self.program.rules, false);
-                    for (removed, meant) in self.state.removed.iter_mut().zip(meant) {
-                        *removed |= meant;
-                    }
-                }
-                Deed::RemoveTarget(meant, exception) => {
-                    if self.state.excepted.len() < EXCEPTED_MAX {
-                        self.state.excepted.push((Arc::clone(meant), Arc::clone(exception)));
-                    }
-                }
-                Deed::Control(control) => self.control(control),
-                Deed::Open { collection, key } => self.open(*collection, key, step),
-                Deed::Expire { collection, key, seconds } => {
-                    let name = self.expand(key, Some(step)).to_ascii_lowercase();
-                    let until = self.now.saturating_add(number(&self.expand(seconds, Some(step))));
-                    if self.state.expiring.len() < EXCEPTED_MAX {
-                        self.state.expiring.push((*collection, name.into(), until));
-                    }
-                }
-            }
-        }
-    }
-
-    /// `initcol`: what is remembered under this key is a collection of the transaction from now on.
-    fn open(&mut self, collection: Collection, key: &Text, step: &Step) {
-        let name = (collection, self.expand(key, Some(step)).into_boxed_slice());
-        if self.state.opened.contains(&name) {
-            return;
-        }
-        for member in self.memory.recall(&name, self.now) {
-            let held = self.held(&member.value);
-            self.state.store.put(&self.program.names, collection, &member.name, Some(held));
-            if let Some(until) = member.until {
-                self.state.expiring.push((collection, member.name, until));
-            }
-        }
-        self.state.opened.push(name);
-    }
-
-    fn held(&mut self, text: &[u8]) -> Held {
-        as_number(text).map_or_else(|| Held::Text(self.state.values.of(text)), Held::Number)
-    }
-
-    fn control(&mut self, control: &Control) {
-        match control {
-            Control::RuleEngine(mode) => self.course.mode = *mode,
-            Control::RequestBodyAccess(access) => self.course.request_body_access = *access,
-            Control::ResponseBodyAccess(access) => self.course.response_body_access = *access,
-            Control::RequestBodyProcessor(processor) => {
-                self.course.processor = Some(*processor);
-                let name = self.state.values.of(processor.name().as_bytes());
-                self.state.collections.set(Variable::ReqbodyProcessor, name);
-            }
-            Control::ForceRequestBodyVariable(force) => self.course.force_request_body = *force,
-            // There is no audit log beside the events, and removals were compiled to deeds of their own.
-            Control::AuditEngine | Control::AuditLogParts | Control::RemoveRules(_) | Control::RemoveTarget(..) => {}
-        }
-    }
-
-    fn assign(&mut self, collection: Collection, key: &Key, change: &Change, step: &Step) {
-        let name = match key {
-            Key::Known(_) => Vec::new(),
-            Key::Made(text) => self.expand(text, Some(step)).to_ascii_lowercase(),
-        };
-        let names = &self.program.names;
-        let held = match change {
-            Change::Unset => None,
-            Change::Set(text) => {
-                let text = self.expand(text, Some(step));
-                Some(self.held(&text))
-            }
-            Change::Add(text) | Change::Subtract(text) => {
-                let by = number(&self.expand(text, Some(step)));
-                let before = match key {
-                    Key::Known(slot) => self.state.store.get(*slot),
-                    Key::Made(_) => self.state.store.find(names, collection, &name),
-                };
-                let before = before.map_or(0, |held| held.number(&self.state.values));
-                let subtracts = matches!(change, Change::Subtract(_));
-                Some(Held::Number(if subtracts { before.saturating_sub(by) } else { before.saturating_add(by) }))
-            }
-        };
-        match key {
-            Key::Known(slot) => self.state.store.set(*slot, held),
-            Key::Made(_) => self.state.store.put(names, collection, &name, held),
-        }
-    }
-
-    /// Fills in the places of a text.
-    fn expand(&mut self, text: &Text, step: Option<&Step>) -> Vec<u8> {
-        let mut out = Vec::new();
-        for part in &text.0 {
-            match part {
-                Part::Plain(plain) => out.extend_from_slice(plain),
-                Part::Value(variable, key) => {
-                    if let Some(value) = self.value(*variable, key.as_deref()) {
-                        out.extend_from_slice(self.state.values.text(value));
-                    }
-                }
-                Part::OfRule(of) => {
-                    if let Some(step) = step {
-                        self.of_rule(*of, step, &mut out);
-                    }
-                }
-            }
-            out.truncate(EXPANDED_BYTES_MAX);
-        }
-        out
-    }
-
-    fn of_rule(&mut self, of: OfRule, step: &Step, out: &mut Vec<u8>) {
-        match of {
-            OfRule::Id => out.extend_from_slice(step.id.to_string().as_bytes()),
-            OfRule::Severity => {
-                let severity = step.about.severity.map(|severity| (severity as u8).to_string());
-                out.extend_from_slice(severity.unwrap_or_default().as_bytes());
-            }
-            OfRule::Message => out.extend(step.about.message.iter().flat_map(|text| self.expand(text, None))),
-            OfRule::Data => out.extend(step.about.data.iter().flat_map(|text| self.expand(text, None))),
-            OfRule::Revision => out.extend_from_slice(step.about.revision.as_deref().unwrap_or_default().as_bytes()),
-            OfRule::Version => out.extend_from_slice(step.about.version.as_deref().unwrap_or_default().as_bytes()),
-        }
-    }
-
-    /// The first member of a variable that a text names.
-    fn value(&mut self, variable: Variable, key: Option<&[u8]>) -> Option<ValueId> {
-        let state = &mut *self.state;
-        if let Some(collection) = written(variable) {
-            let held = state.store.find(&self.program.names, collection, key?)?;
-            return Some(held.value(&mut state.values));
-        }
-        if let Some(value) = single(variable, state) {
-            return Some(value);
-        }
-        let mut found = std::mem::take(&mut state.spare);
-        found.clear();
-        let matcher = key
-            .map_or(crate::program::Matcher::All, |key| crate::program::Matcher::Key(key.to_ascii_lowercase().into()));
-        state.collections.gather(variable, &matcher, &state.values, &mut found);
-        let value = found.first().map(|entry| entry.value);
-        state.spare = found;
-        value
-    }
-
-    fn told(&mut self, step: &Step) -> Match {
-        let mut text = |text: &Option<Text>| {
-            text.as_ref().map(|text| String::from_utf8_lossy(&self.expand(text, Some(step))).into_owned())
-        };
-        let (message, data) = (text(&step.about.message), text(&step.about.data));
-        let tags =
-            step.about.tags.iter().map(|tag| String::from_utf8_lossy(&self.expand(tag, Some(step))).into_owned());
-        let tags = tags.collect();
-        let variable = self.state.matched_last.map(|matched| {
-            let name = full_name(matched, &mut self.state.values);
-            String::from_utf8_lossy(self.state.values.text(name)).into_owned()
-        });
-        Match {
-            rule: step.id,
-            place: step.place.clone(),
-            phase: step.phase,
-            message: message.unwrap_or_default(),
-            data: data.unwrap_or_default(),
-            severity: step.about.severity,
-            tags,
-            variable: variable.unwrap_or_default(),
-        }
-    }
-}
-
-/// Variables of one value that are made when they are asked for.
-fn single(variable: Variable, state: &mut State) -> Option<ValueId> {
-    match variable {
-        Variable::MatchedVar => state.matched_last.map(|matched| matched.value),
-        Variable::MatchedVarName => state.matched_last.map(|matched| full_name(matched, &mut state.values)),
-        Variable::HighestSeverity => {
-            let severity = state.highest.map_or(NO_SEVERITY, |severity| severity as u8);
-            Some(state.values.of(severity.to_string().as_bytes()))
-        }
-        _ => state.collections.single(variable),
-    }
-}
-
-/// `ARGS:q`, as logs and MATCHED_VAR_NAME have it.
-fn full_name(matched: Matched, values: &mut Values) -> ValueId {
-    let mut name = matched.variable.name().as_bytes().to_vec();
-    let member = values.text(matched.name);
-    if !member.is_empty() {
-        name.push(b':');
-        name.extend_from_slice(member);
-    }
-    values.of(&name)
 }
 
 /// Whether an exception for one variable is about the members of another.
@@ -679,19 +270,4 @@ fn is_about(exception: Variable, variable: Variable) -> bool {
         }
 }
 
-/// A text that is a number and nothing else, and is written in the one way that numbers are.
-fn as_number(text: &[u8]) -> Option<i64> {
-    let number = number(text);
-    (text.len() <= 20 && number.to_string().as_bytes() == text).then_some(number)
-}
-
-/// What HIGHEST_SEVERITY says when no rule has matched.
-const NO_SEVERITY: u8 = 255;
-
-/// What is kept for the next transaction of the room that one with very many members took.
-const ROOM_SIGHTS_MAX: usize = 16 * 1024;
-
-/// Bounds of what hostile requests can make rules gather.
 const MATCHES_MAX: usize = 1_000;
-const EXCEPTED_MAX: usize = 1_000;
-const EXPANDED_BYTES_MAX: usize = 1 << 16;

@@ -1,0 +1,128 @@
+//! What changes while rules run.
+
+use std::sync::Arc;
+
+use crate::collections::{Collections, Entry};
+use crate::memory::{Member, Memory, Name};
+use crate::program::{Exception, Program};
+use crate::rule::{Collection, Severity};
+use crate::scan::Seen;
+use crate::store::Store;
+use crate::values::{ValueId, Values};
+use crate::variable::Variable;
+
+/// Everything that changes while rules run.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) values: Values,
+    pub(crate) collections: Collections,
+    pub(crate) store: Store,
+    pub(super) seen: Seen,
+    pub(super) lanes: Notes,
+    /// What lanes hold, for those that are known: the members that are looked at, with what is tested of each.
+    pub(super) sights: Vec<Sight>,
+    pub(super) places: Vec<std::ops::Range<usize>>,
+    pub(super) groups: Notes,
+    /// Of the link that runs: what has matched.
+    pub(super) matched: Vec<Matched>,
+    /// Of the link before: MATCHED_VARS.
+    pub(super) matched_before: Vec<Matched>,
+    pub(super) matched_last: Option<Matched>,
+    /// Chains that a rule has switched off, by number.
+    pub(super) removed: Vec<bool>,
+    /// Collections that are kept when the transaction is over, and when their members are forgotten.
+    pub(super) opened: Vec<Name>,
+    pub(super) expiring: Vec<(Collection, Box<[u8]>, i64)>,
+    pub(super) excepted: Vec<(Arc<[bool]>, Arc<Exception>)>,
+    pub(super) members: Vec<Entry>,
+    pub(super) spare: Vec<Entry>,
+    pub(super) fresh: Vec<Sight>,
+    pub(super) highest: Option<Severity>,
+}
+
+/// A member in which something was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matched {
+    pub(super) variable: Variable,
+    pub(super) name: ValueId,
+    pub(super) value: ValueId,
+}
+
+/// A member under a chain of transformations.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sight {
+    pub(super) name: ValueId,
+    pub(super) value: ValueId,
+}
+
+/// Bits that were found for lanes or groups in this phase.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) known: Vec<bool>,
+    pub(super) words: Vec<u64>,
+}
+
+impl Notes {
+    pub(super) fn clear(&mut self, count: usize, width: usize) {
+        self.known.clear();
+        self.known.resize(count, false);
+        self.words.clear();
+        self.words.resize(count * width, 0);
+    }
+
+    pub(super) fn is_known(&self, at: usize) -> bool {
+        self.known.get(at).copied().unwrap_or(true)
+    }
+
+    pub(super) fn words(&self, at: usize, width: usize) -> &[u64] {
+        self.words.get(at * width..(at + 1) * width).unwrap_or_default()
+    }
+
+    pub(super) fn note(&mut self, at: usize, width: usize) -> &mut [u64] {
+        if let Some(known) = self.known.get_mut(at) {
+            *known = true;
+        }
+        self.words.get_mut(at * width..(at + 1) * width).unwrap_or_default()
+    }
+}
+
+impl State {
+    pub(crate) fn clear(&mut self, program: &Program) {
+        self.values.clear();
+        self.collections.clear();
+        self.store.clear(&program.names);
+        self.seen.clear();
+        self.matched.clear();
+        self.matched_before.clear();
+        self.matched_last = None;
+        self.sights.clear();
+        self.sights.shrink_to(ROOM_SIGHTS_MAX);
+        self.fresh.shrink_to(ROOM_SIGHTS_MAX);
+        self.members.shrink_to(ROOM_SIGHTS_MAX);
+        self.removed.clear();
+        self.opened.clear();
+        self.expiring.clear();
+        self.excepted.clear();
+        self.highest = None;
+    }
+}
+
+impl State {
+    /// Remembers the collections that rules have opened.
+    pub(crate) fn remember(&mut self, program: &Program, memory: &Memory, now: i64) {
+        for name in std::mem::take(&mut self.opened) {
+            let collection = name.0;
+            let all: Vec<_> =
+                self.store.all(&program.names, collection).map(|(name, held)| (Box::from(name), held)).collect();
+            let members = all.into_iter().map(|(name, held): (Box<[u8]>, _)| {
+                let value = held.value(&mut self.values);
+                let expiring = self.expiring.iter().rev().find(|(of, known, _)| *of == collection && *known == name);
+                Member { value: self.values.text(value).into(), until: expiring.map(|(_, _, until)| *until), name }
+            });
+            memory.keep(name, members.collect(), now, program.settings.collection_timeout);
+        }
+    }
+}
+
+/// What is kept for the next transaction of the room that one with very many members took.
+const ROOM_SIGHTS_MAX: usize = 16 * 1024;
