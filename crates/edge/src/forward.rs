@@ -19,6 +19,7 @@ use crate::response::{is_hop_by_hop, remove_fields};
 use crate::rules::Rules;
 use crate::scrutiny::{self, Expected};
 use crate::upstream::{Answer, Permit, Pool, Pools, Upstream, UpstreamError, balanced, upgraded};
+use crate::waf::Inspection;
 
 /// A request as the application will see it.
 struct Outbound {
@@ -43,13 +44,21 @@ pub(crate) async fn forward(
     number: usize,
     rooms: &Rooms,
     clock: &dyn Clock,
+    inspection: Option<&mut Inspection>,
 ) -> Result<Response<AnswerBody>, Refusal> {
     let (upstream, pool) = pools.upstream(number).ok_or_else(|| Refusal::Fault(String::from("no such upstream")))?;
     let Outbound { mut request, breach, unstated, upgrade } = outbound(allowed, client, rules)?;
-    if let Some(expected) = request.extensions_mut().remove::<Expected>() {
+    let expected = request.extensions_mut().remove::<Expected>();
+    let whole = expected.is_some() || inspection.is_some();
+    if let Some(expected) = expected {
         let whole = Box::pin(scrutiny::whole(request, expected, rooms)).await;
         request = whole.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
-    } else if unstated {
+    }
+    if let Some(inspection) = inspection.filter(|inspection| inspection.awaits_body()) {
+        let inspected = Box::pin(inspection.request_body(request, rooms)).await;
+        request = inspected.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
+    }
+    if unstated && !whole {
         let ahead = Box::pin(read_ahead(request, rooms)).await;
         request = ahead.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
     }

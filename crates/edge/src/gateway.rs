@@ -30,6 +30,7 @@ use crate::scrutiny::{Scrutiny, ScrutinyError};
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
 use crate::upstream::{DialerError, Outward, Upstreams};
+use crate::waf::{Waf, WafError};
 use crate::worker::{self, Door, Phase, Speaks};
 
 /// What the gateway is given beside its settings.
@@ -80,6 +81,9 @@ pub enum StartError {
     /// The lists of callers cannot be used.
     #[error(transparent)]
     Callers(#[from] CallerError),
+    /// The firewall's rules cannot be used.
+    #[error(transparent)]
+    Waf(#[from] WafError),
     /// The error pages cannot be used.
     #[error(transparent)]
     Pages(#[from] PagesError),
@@ -108,6 +112,8 @@ pub(crate) struct Live {
     pub(crate) pages: Option<Pages>,
     /// What each upstream is looked at for, in their order.
     pub(crate) scrutiny: Vec<Arc<Scrutiny>>,
+    /// The firewall, where the policy asks for one.
+    pub(crate) waf: Option<Arc<Waf>>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -140,6 +146,7 @@ impl Live {
             callers: Callers::new(&settings.bots, controls)?,
             pages: settings.pages.as_deref().map(Pages::load).transpose()?,
             scrutiny: scrutiny(settings, controls)?,
+            waf: Waf::new(&settings.waf, controls)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
@@ -310,6 +317,7 @@ impl Gateway {
         Callers::new(&settings.bots, controls)?;
         settings.pages.as_deref().map(Pages::load).transpose()?;
         scrutiny(settings, controls)?;
+        Waf::verify(&settings.waf, controls)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {

@@ -40,6 +40,7 @@ mod settings;
 mod taking;
 mod tls;
 mod upstream;
+mod waf;
 mod worker;
 
 pub use access_log::AccessLog;
@@ -71,3 +72,4 @@ pub use settings::{
     UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};
+pub use waf::{DetectOnly, RuleFiles, RuleShelf, WafError, WafSettings};

@@ -19,6 +19,7 @@ use crate::gateway::{Live, Shared};
 use crate::meter::Meter;
 use crate::serve;
 use crate::upstream::{self, Pools};
+use crate::waf::Desk;
 
 /// Spawns on the worker's own thread: nothing that serves a request ever changes threads.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +72,8 @@ pub(crate) struct Worker {
     pub(crate) meter: Arc<Meter>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rooms: Rooms,
+    /// For looking into requests.
+    pub(crate) desk: Rc<Desk>,
     /// The connections to the applications: a reload makes them anew.
     pools: RefCell<Option<Rc<Pools>>>,
     /// Whether another process has taken over: read for each answer, so apart from `phase`, which has a lock.
@@ -128,6 +131,7 @@ pub(crate) fn run(
             leaving: Cell::new(false),
             silence: drain / 2,
             rooms: Rooms::default(),
+            desk: Rc::default(),
         });
         let mut accepting = JoinSet::new();
         for door in doors {

@@ -10,9 +10,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use reeve_waf::{
-    Engine, EngineMode, Facts, Options, RequestHead, ResponseHead, Scratch, Source, SourceError, trial,
-};
+use reeve_waf::{Engine, EngineMode, Facts, Options, RequestHead, ResponseHead, Scratch, Source, SourceError, trial};
 
 struct Files(HashMap<String, Vec<u8>>);
 
@@ -77,7 +75,8 @@ fn json(values: usize) -> Vec<u8> {
 }
 
 fn form(fields: usize) -> Vec<u8> {
-    let fields = (0..fields).map(|number| format!("field_{number}=some+ordinary+words+that+people+type+{number}%2C+with+a+comma"));
+    let fields = (0..fields)
+        .map(|number| format!("field_{number}=some+ordinary+words+that+people+type+{number}%2C+with+a+comma"));
     fields.collect::<Vec<_>>().join("&").into_bytes()
 }
 
@@ -144,7 +143,8 @@ fn transactions(criterion: &mut Criterion) {
             let mut scratch = Some(Scratch::default());
             let name = format!("{} ({} bytes){label}", sent.name, sent.body.len());
             criterion.bench_function(&name, |bencher| {
-                bencher.iter(|| scratch = Some(transact(&engine, black_box(&sent), scratch.take().unwrap_or_default())));
+                bencher
+                    .iter(|| scratch = Some(transact(&engine, black_box(&sent), scratch.take().unwrap_or_default())));
             });
         }
     }

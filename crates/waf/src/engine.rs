@@ -3,7 +3,7 @@
 use crate::program::Program;
 use crate::rule::EngineMode;
 use crate::seclang::{self, Fault, Source};
-use crate::transaction::{Facts, Scratch, Transaction};
+use crate::transaction::{Facts, Paused, Scratch, Transaction};
 
 /// How rules are compiled and run.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,12 @@ impl Engine {
     #[must_use]
     pub fn begin(&self, facts: &Facts<'_>, scratch: Scratch) -> Transaction<'_> {
         Transaction::new(self, facts, scratch)
+    }
+
+    /// Goes on with a transaction of this engine. One of another engine's would be judged by numbers that mean nothing.
+    #[must_use]
+    pub fn resume(&self, paused: Paused) -> Transaction<'_> {
+        Transaction::resumed(self, paused)
     }
 
     /// How many rules there are, chained ones counted once.

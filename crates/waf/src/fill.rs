@@ -24,11 +24,7 @@ pub(crate) fn facts(facts: &Facts<'_>, state: &mut State) {
 }
 
 /// The head of a request: its line, fields, cookies and query. How its body is to be read, as far as its type says.
-pub(crate) fn request_head(
-    head: &RequestHead<'_>,
-    settings: &Settings,
-    state: &mut State,
-) -> Option<BodyProcessor> {
+pub(crate) fn request_head(head: &RequestHead<'_>, settings: &Settings, state: &mut State) -> Option<BodyProcessor> {
     set(state, Variable::RequestLine, head.line);
     set(state, Variable::RequestMethod, head.method);
     set(state, Variable::RequestProtocol, head.protocol);
@@ -105,9 +101,8 @@ fn by_type(content_type: &[u8]) -> Option<BodyProcessor> {
     if kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
         return Some(BodyProcessor::UrlEncoded);
     }
-    let multipart = kind.get(..b"multipart/form-data".len()).is_some_and(|kind| {
-        kind.eq_ignore_ascii_case(b"multipart/form-data")
-    });
+    let multipart =
+        kind.get(..b"multipart/form-data".len()).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/form-data"));
     multipart.then_some(BodyProcessor::Multipart)
 }
 

@@ -214,7 +214,11 @@ impl Fixed {
 /// The groups of the first match, the whole of it first; a group that took no part is empty.
 pub(crate) fn groups(pattern: &Regex, value: &[u8]) -> Vec<Box<[u8]>> {
     let Some(captures) = pattern.captures(value) else { return Vec::new() };
-    captures.iter().take(GROUPS_MAX).map(|group| group.map_or(Box::default(), |group| group.as_bytes().into())).collect()
+    captures
+        .iter()
+        .take(GROUPS_MAX)
+        .map(|group| group.map_or(Box::default(), |group| group.as_bytes().into()))
+        .collect()
 }
 
 /// TX:0 to TX:9.

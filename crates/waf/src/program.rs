@@ -10,8 +10,8 @@ use crate::need::Need;
 use crate::operator::{Comparison, Compiled, Fixed, GROUPS_MAX};
 use crate::pattern;
 use crate::rule::{
-    About, Assignment, Chain, Change, Collection, Control, Disruption, Effect, Item, Link, Operator, Phase, Place, Role,
-    RuleBook, Selector, Settings, Skip, Target, Test, Text, Which,
+    About, Assignment, Chain, Change, Collection, Control, Disruption, Effect, Item, Link, Operator, Phase, Place,
+    Role, RuleBook, Selector, Settings, Skip, Target, Test, Text, Which,
 };
 use crate::scan::{Bit, Scan};
 use crate::seclang::Fault;

@@ -455,10 +455,7 @@ impl Run<'_> {
             }
             Control::ForceRequestBodyVariable(force) => self.course.force_request_body = *force,
             // There is no audit log beside the events, and removals were compiled to deeds of their own.
-            Control::AuditEngine(_)
-            | Control::AuditLogParts
-            | Control::RemoveRules(_)
-            | Control::RemoveTarget(..) => {}
+            Control::AuditEngine(_) | Control::AuditLogParts | Control::RemoveRules(_) | Control::RemoveTarget(..) => {}
         }
     }
 
@@ -542,8 +539,8 @@ impl Run<'_> {
         }
         let mut found = std::mem::take(&mut state.spare);
         found.clear();
-        let matcher =
-            key.map_or(crate::program::Matcher::All, |key| crate::program::Matcher::Key(key.to_ascii_lowercase().into()));
+        let matcher = key
+            .map_or(crate::program::Matcher::All, |key| crate::program::Matcher::Key(key.to_ascii_lowercase().into()));
         state.collections.gather(variable, &matcher, &state.values, &mut found);
         let value = found.first().map(|entry| entry.value);
         state.spare = found;
@@ -555,7 +552,8 @@ impl Run<'_> {
             text.as_ref().map(|text| String::from_utf8_lossy(&self.expand(text, Some(step))).into_owned())
         };
         let (message, data) = (text(&step.about.message), text(&step.about.data));
-        let tags = step.about.tags.iter().map(|tag| String::from_utf8_lossy(&self.expand(tag, Some(step))).into_owned());
+        let tags =
+            step.about.tags.iter().map(|tag| String::from_utf8_lossy(&self.expand(tag, Some(step))).into_owned());
         let tags = tags.collect();
         let variable = self.state.matched_last.map(|matched| {
             let name = full_name(matched, &mut self.state.values);

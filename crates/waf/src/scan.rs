@@ -202,9 +202,8 @@ fn classes(sets: HashMap<ByteSet, Vec<Bit>>, width: usize) -> (Box<[u8; 256]>, V
         }
     }
     let sets = kept.into_iter().map(|(bytes, bits)| {
-        let classes = bytes.iter().fold(0, |all, byte| {
-            all | 1 << class_of.get(usize::from(byte)).copied().unwrap_or_default()
-        });
+        let classes =
+            bytes.iter().fold(0, |all, byte| all | 1 << class_of.get(usize::from(byte)).copied().unwrap_or_default());
         let mut words = vec![0; width];
         for bit in bits {
             set(&mut words, bit);

@@ -54,8 +54,8 @@ impl Gatherer {
             Ok(_) => return Err(self.faults),
             Err(error) => return Err(vec![too_many(&error.to_string())]),
         };
-        let captures =
-            [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"].map(|name| self.names.slot(Collection::Tx, name));
+        let captures = [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"]
+            .map(|name| self.names.slot(Collection::Tx, name));
         Ok(Program {
             captures,
             settings: book.settings,

@@ -26,9 +26,13 @@ pub(super) fn meant(which: &Which, book: &RuleBook) -> Result<Box<[bool]>, Patte
 
 /// Places that are filled in later say nothing.
 fn says(pattern: &Regex, text: &Text) -> bool {
-    let plain: Vec<u8> = text.0.iter().flat_map(|part| match part {
-        Part::Plain(plain) => plain.to_vec(),
-        Part::Value(..) | Part::OfRule(_) => Vec::new(),
-    }).collect();
+    let plain: Vec<u8> = text
+        .0
+        .iter()
+        .flat_map(|part| match part {
+            Part::Plain(plain) => plain.to_vec(),
+            Part::Value(..) | Part::OfRule(_) => Vec::new(),
+        })
+        .collect();
     pattern.is_match(&plain)
 }

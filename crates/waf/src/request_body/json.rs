@@ -167,7 +167,8 @@ impl<'b> Reader<'b, '_> {
 
     /// A number, `true`, `false`, `null`, or something that is none of them: it is shown, and is the end.
     fn word(&mut self) -> Result<Step, BodyFault> {
-        let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'}' | b']' | b':' | b'"' | b'{' | b'[');
+        let ends =
+            |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b'}' | b']' | b':' | b'"' | b'{' | b'[');
         let length = self.rest.iter().position(ends).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(length);
         self.rest = rest;

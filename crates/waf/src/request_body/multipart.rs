@@ -235,7 +235,8 @@ impl Reader<'_, '_> {
             None => self.faults.malformed("multipart: a part's header without a colon"),
             Some(b"") => self.faults.malformed("multipart: a part's header without a name"),
             Some(name) => {
-                let known = |span: &Span| header_name(self.arena.text(*span)).is_some_and(|n| n.eq_ignore_ascii_case(name));
+                let known =
+                    |span: &Span| header_name(self.arena.text(*span)).is_some_and(|n| n.eq_ignore_ascii_case(name));
                 if self.part.headers.iter().any(known) {
                     self.faults.malformed("multipart: a part's header twice");
                 }

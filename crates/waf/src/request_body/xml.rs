@@ -185,7 +185,8 @@ impl Walk<'_> {
 }
 
 fn check_encoding(declaration: &BytesDecl<'_>, faults: &mut Faults) {
-    let known = |name: &str| ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| known.eq_ignore_ascii_case(name));
+    let known =
+        |name: &str| ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| known.eq_ignore_ascii_case(name));
     match declaration.encoding() {
         None => {}
         Some(Ok(name)) if known(&name) => {}

@@ -29,8 +29,33 @@ const PATTERNS: &[&str] = &[
 /// What such patterns match, and what is near to it.
 fn texts() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
-        "union", "SELECT", " all ", "get", "../", "..", "<", "javascript:", "xxx", "yy", "ABgh", "cdefgh", "\0", "%00",
-        "!!??", "cd", "z", "7; drop", "sleep(5)", "ſelect", "; cat ", "id", "eVal", "E", "select", "\u{fffd}", "b",
+        "union",
+        "SELECT",
+        " all ",
+        "get",
+        "../",
+        "..",
+        "<",
+        "javascript:",
+        "xxx",
+        "yy",
+        "ABgh",
+        "cdefgh",
+        "\0",
+        "%00",
+        "!!??",
+        "cd",
+        "z",
+        "7; drop",
+        "sleep(5)",
+        "ſelect",
+        "; cat ",
+        "id",
+        "eVal",
+        "E",
+        "select",
+        "\u{fffd}",
+        "b",
     ]);
     let noise = prop::collection::vec(any::<u8>(), 0..4);
     let piece = prop_oneof![3 => pieces.prop_map(|piece| piece.as_bytes().to_vec()), 1 => noise];
@@ -63,7 +88,10 @@ fn whatever_matches_is_a_candidate() {
         for ((operator, need), number) in fixed.iter().zip(&needs).zip(0..) {
             if operator.matches(&text) {
                 hits.set(hits.get() + 1);
-                prop_assert!(has(&candidates, Bit::new(number)), "{operator:?} matches {text:?}, and {need:?} hides it");
+                prop_assert!(
+                    has(&candidates, Bit::new(number)),
+                    "{operator:?} matches {text:?}, and {need:?} hides it"
+                );
                 prop_assert!(need.length_min <= text.len());
             }
         }
