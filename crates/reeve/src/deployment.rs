@@ -1,6 +1,7 @@
 //! One deployment: its settings and its policy, read together and turned into a running gateway.
 
 mod control;
+mod rules;
 mod upstreams;
 
 use std::fs::OpenOptions;
@@ -396,6 +397,11 @@ impl Deployment {
                 settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
                 "the folder holds `404.html`, `4xx.html`, `5xx.html`, `default.html`, any of them; see docs/guide/answers.md",
             ),
+            StartError::Waf(_) => (
+                "settings::waf",
+                settings.waf.rules.first().map(|rules| rules.span.clone()).unwrap_or_default(),
+                "each fault names its file and line; `reeve waf test --rules DIR TESTS` tries rules without a gateway",
+            ),
             StartError::Document(cause) => (
                 "settings::openapi",
                 upstreams::document_span(settings, cause),
@@ -525,6 +531,7 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             allow: plain(&settings.bots.allow),
             fingerprints: plain(&settings.bots.fingerprints),
         },
+        waf: rules::edge(settings),
         pages: settings.pages.as_ref().map(|pages| pages.value.clone()),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),

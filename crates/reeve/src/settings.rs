@@ -16,6 +16,7 @@ mod sense;
 mod session;
 mod tls;
 mod upstream;
+mod waf;
 mod watch;
 
 use std::net::SocketAddr;
@@ -34,6 +35,7 @@ pub(crate) use callers::{Bots, Proxies};
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use upstream::{Circuit, Health, Route, Upstream};
+pub(crate) use waf::Waf;
 pub(crate) use watch::{WatchRule, WatchSettings};
 
 /// What a deployment is set to. Every path is absolute.
@@ -67,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) session: Session,
     /// Which programs are refused, and which are not.
     pub(crate) bots: Bots,
+    /// The rules of the firewall.
+    pub(crate) waf: Waf,
     /// Which logs of other programs are watched.
     pub(crate) watch: Vec<WatchSettings>,
     /// The folder of error pages of one's own.

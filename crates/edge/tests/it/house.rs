@@ -9,6 +9,7 @@ use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, Bans, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, ServerAddress, Session,
     Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    WafSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -104,6 +105,7 @@ impl House {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            waf: WafSettings::default(),
             pages: None,
             workers: 2,
             connections_max: 1_000,

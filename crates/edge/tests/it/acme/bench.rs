@@ -96,6 +96,7 @@ impl Bench {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            waf: reeve_edge::WafSettings::default(),
             pages: None,
             workers: 2,
             connections_max: 1_000,
