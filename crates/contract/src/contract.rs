@@ -28,6 +28,7 @@ pub struct Contract {
 
 /// The operations of a path.
 struct Methods {
+    template: String,
     operations: Vec<(Method, usize)>,
 }
 
@@ -63,7 +64,7 @@ impl Contract {
         for (template, item) in written.into_iter().flatten().filter(|(path, _)| !path.starts_with("x-")) {
             let (item, place) = document.follow(item, &below("/paths", template))?;
             routes.insert(template, paths.len(), &place)?;
-            let mut methods = Methods { operations: Vec::new() };
+            let mut methods = Methods { template: template.clone(), operations: Vec::new() };
             let shared = listed_parameters(&document, item, &place)?;
             let names = Routes::names(template);
             for method in METHODS {
@@ -176,6 +177,13 @@ impl Contract {
     #[must_use]
     pub fn knows(&self, path: &str) -> bool {
         self.within(path).is_some_and(|path| matches!(self.routes.find(path), Ok(Some(_))))
+    }
+
+    /// How the document writes a path of its own: `/items/{id}`.
+    #[must_use]
+    pub fn template(&self, path: &str) -> Option<&str> {
+        let found = self.within(path).and_then(|path| self.routes.find(path).ok().flatten())?;
+        self.paths.get(found.path).map(|methods| methods.template.as_str())
     }
 
     /// The methods that a path has, for `Allow`.

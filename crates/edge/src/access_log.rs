@@ -60,6 +60,11 @@ impl AccessLog {
         Self { fields: Some(fields.into()), ..self }
     }
 
+    /// Whether this member of events may be written down.
+    pub(crate) fn writes(&self, member: &str) -> bool {
+        self.fields.as_ref().is_none_or(|fields| fields.iter().any(|field| field == member))
+    }
+
     /// Everything that an event may have.
     pub const FIELDS: [&'static str; 12] = [
         "time",

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use reeve_base::Timestamp;
 
+pub(crate) use client::retry_after;
 pub use keeper::{Keeper, KeeperTools, RenewError, Standing};
 
 /// Whom certificates are asked of, and how.

@@ -18,6 +18,7 @@ use crate::request::{Allowed, Client};
 use crate::response::{is_hop_by_hop, remove_fields};
 use crate::rules::Rules;
 use crate::scrutiny::{self, Expected};
+use crate::traces::Exchange;
 use crate::upstream::{Answer, Permit, Pool, Pools, Upstream, UpstreamError, balanced, upgraded};
 use crate::waf::Inspection;
 
@@ -62,24 +63,38 @@ pub(crate) async fn forward(
         let ahead = Box::pin(read_ahead(request, rooms)).await;
         request = ahead.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
     }
+    let exchange = Exchange::of(&request).cloned();
+    if let Some(exchange) = &exchange {
+        exchange.begins(clock.ticks(), upstream);
+    }
+    let noted = |answer: Answer| {
+        exchange.iter().for_each(|exchange| exchange.answered(&answer.response));
+        answer
+    };
     let outcome = match upgrade {
         Some(on_upgrade) => Box::pin(change_protocol(request, on_upgrade, client, pools, number, clock)).await,
-        None if upstream.is_plain => pool.send(request).await.map(|answer| bring_back(answer, None, pool)),
+        None if upstream.is_plain => pool.send(request).await.map(|answer| bring_back(noted(answer), None, pool)),
         None => Box::pin(balanced(pools, number, request, clock, &breach))
             .await
-            .map(|(answer, permit)| bring_back(answer, Some(permit), pool)),
+            .map(|(answer, permit)| bring_back(noted(answer), Some(permit), pool)),
     };
+    if let Some(exchange) = &exchange {
+        exchange.ends(clock.ticks(), &outcome);
+    }
     outcome.map_err(|error| refusal(error, &breach, client, upstream))
 }
 
 fn outbound(allowed: Allowed, client: &Client, rules: &Rules) -> Result<Outbound, Refusal> {
-    let (mut parts, incoming, authority, _decision, _subject) = allowed.into_parts();
+    let (mut parts, incoming, authority, _decision, _subject, carried) = allowed.into_parts();
     let breach = Breach::default();
     let body = RequestBody::new(incoming, rules.body_bytes_max, rules.guard.pace, Rc::clone(&breach));
     let unstated = parts.version == Version::HTTP_11 && parts.headers.contains_key(TRANSFER_ENCODING);
     let protocol = upgrade_asked_for(&parts);
     let on_upgrade = parts.extensions.remove::<OnUpgrade>();
     prepare(&mut parts, &authority, client)?;
+    if let Some(carried) = carried {
+        carried.put(&mut parts);
+    }
     let upgrade = protocol.zip(on_upgrade).map(|(protocol, on_upgrade)| {
         parts.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(UPGRADE, protocol);

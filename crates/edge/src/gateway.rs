@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use reeve_base::{Clock, Entropy, EventIds, Sealer, SharedRates, Timestamp};
@@ -29,6 +30,7 @@ use crate::rules::Rules;
 use crate::scrutiny::{Scrutiny, ScrutinyError};
 use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
+use crate::traces::{Exporter, Tracer};
 use crate::upstream::{DialerError, Outward, Upstreams};
 use crate::waf::{Waf, WafError};
 use crate::worker::{self, Door, Phase, Speaks};
@@ -84,6 +86,9 @@ pub enum StartError {
     /// The firewall's rules cannot be used.
     #[error(transparent)]
     Waf(#[from] WafError),
+    /// Traces cannot go to their collector.
+    #[error("traces cannot be told: {0}")]
+    Collector(DialerError),
     /// The error pages cannot be used.
     #[error(transparent)]
     Pages(#[from] PagesError),
@@ -117,6 +122,8 @@ pub(crate) struct Live {
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
+    /// Whether requests are traced, and where that is told.
+    pub(crate) tracing: Option<Arc<Tracer>>,
     pub(crate) connections_max: usize,
     /// The port that a redirect names; 443 needs no naming.
     pub(crate) redirect_port: u16,
@@ -150,10 +157,15 @@ impl Live {
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
+            tracing: tracer(settings)?,
             connections_max: settings.connections_max,
             redirect_port: settings.public_port.unwrap_or(https_port),
         })
     }
+}
+
+fn tracer(settings: &Settings) -> Result<Option<Arc<Tracer>>, StartError> {
+    settings.tracing.as_ref().map(Tracer::new).transpose().map_err(StartError::Collector)
 }
 
 fn scrutiny(settings: &Settings, controls: &Controls) -> Result<Vec<Arc<Scrutiny>>, ScrutinyError> {
@@ -216,6 +228,8 @@ pub(crate) struct Shared {
     pub(crate) checks_taken: AtomicBool,
     /// When the site is closed. It outlives a reload.
     pub(crate) maintenance: Maintenance,
+    /// Where the spans of all workers go.
+    pub(crate) spans: Exporter,
 }
 
 /// A socket that somebody else has opened and that is listened on already.
@@ -274,10 +288,12 @@ impl Gateway {
         tools.bans.follow(controls);
         let events = EventIds::new(&*tools.entropy).map_err(|error| StartError::Entropy(error.to_string()))?;
         let connections = Arc::default();
+        let meters = Meters::new(Arc::clone(&connections));
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             rates: Rates::default(),
-            meters: Meters::new(Arc::clone(&connections)),
+            spans: Exporter::new(meters.spans()),
+            meters,
             connections,
             challenges,
             events,
@@ -287,6 +303,7 @@ impl Gateway {
             maintenance: Maintenance::default(),
         });
         follow_pages(&shared.scripts, controls);
+        start_telling(&shared, shared.live.load().tracing.is_some())?;
         let (phase, _) = watch::channel(Phase::Serving);
         let (workers, sockets) = (Vec::new(), Vec::new());
         let mut gateway =
@@ -318,6 +335,7 @@ impl Gateway {
         settings.pages.as_deref().map(Pages::load).transpose()?;
         scrutiny(settings, controls)?;
         Waf::verify(&settings.waf, controls)?;
+        tracer(settings)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {
@@ -405,6 +423,7 @@ impl Gateway {
         let previous = self.shared.live.load_full();
         let (tools, challenges) = (&self.shared.tools, &self.shared.challenges);
         let live = Live::build(settings, controls, tools, challenges, https_port, Some(&previous.upstreams))?;
+        start_telling(&self.shared, live.tracing.is_some())?;
         self.shared.live.store(Arc::new(live));
         self.shared.tools.bans.follow(controls);
         follow_pages(&self.shared.scripts, controls);
@@ -448,11 +467,14 @@ impl Gateway {
     }
 
     fn join(&mut self) -> io::Result<()> {
+        let stopping = self.shared.tools.clock.ticks();
         let mut outcome = Ok(());
         for worker in std::mem::take(&mut self.workers) {
             let ended = worker.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));
             outcome = outcome.and(ended);
         }
+        let left = self.settings.drain.saturating_sub(self.shared.tools.clock.ticks().since(stopping));
+        self.shared.spans.close(left.max(TELLING_MIN));
         outcome
     }
 }
@@ -460,7 +482,16 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Draining);
+        self.shared.spans.abandon();
     }
+}
+
+/// Starts what tells traces, if there is anything to tell.
+fn start_telling(shared: &Shared, traced: bool) -> Result<(), StartError> {
+    if traced {
+        shared.spans.start(&shared.tools.clock, &shared.tools.entropy).map_err(StartError::Thread)?;
+    }
+    Ok(())
 }
 
 fn listen_or_take(address: SocketAddr, tls: bool, inherited: &mut Vec<Inherited>) -> Result<TcpListener, StartError> {
@@ -499,6 +530,9 @@ fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, StartError> {
 /// What may wait in the system to be sent over a connection: enough that the line never runs dry between two writes.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 256 * 1024;
+
+/// What the last spans have for their way, even where requests took all of the drain.
+const TELLING_MIN: Duration = Duration::from_millis(500);
 
 /// Connections that wait to be accepted; the system may allow fewer (net.core.somaxconn).
 const BACKLOG: i32 = 4_096;

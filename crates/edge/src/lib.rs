@@ -39,6 +39,7 @@ mod serve;
 mod settings;
 mod taking;
 mod tls;
+mod traces;
 mod upstream;
 mod waf;
 mod worker;
@@ -67,9 +68,9 @@ pub use rate::{Allowance, Asked, Counted, RateRules, Rates, Session};
 pub use refusal::Refusal;
 pub use scrutiny::ScrutinyError;
 pub use settings::{
-    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, ContractSettings, ForwardedHeader, HealthCheck,
-    ProxySettings, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings, UpstreamScheme,
-    UpstreamSettings,
+    BotSettings, CIRCUIT_OPEN_MAX, CircuitRule, ClientCertificate, CollectorAddress, ContractSettings, ForwardedHeader,
+    HealthCheck, ProxySettings, ROUTES_MAX, RouteSettings, Routing, SERVERS_MAX, ServerAddress, Settings,
+    TracingSettings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};
 pub use waf::{DetectOnly, RuleFiles, RuleShelf, WafError, WafSettings};

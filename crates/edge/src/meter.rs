@@ -16,6 +16,7 @@ use reeve_base::Ticks;
 
 use crate::connection_cap::ConnectionCap;
 use crate::request::Transport;
+use crate::traces::SpanCounts;
 use routes::Routes;
 
 /// A count that one thread writes and any may read. `Relaxed`: each stands for itself.
@@ -169,6 +170,7 @@ impl Meter {
 pub struct Meters {
     workers: Arc<Mutex<Vec<Arc<Meter>>>>,
     connections: Arc<ConnectionCap>,
+    spans: Arc<SpanCounts>,
 }
 
 impl fmt::Debug for Meters {
@@ -179,7 +181,12 @@ impl fmt::Debug for Meters {
 
 impl Meters {
     pub(crate) fn new(connections: Arc<ConnectionCap>) -> Self {
-        Self { workers: Arc::default(), connections }
+        Self { workers: Arc::default(), connections, spans: Arc::default() }
+    }
+
+    /// Where spans are counted.
+    pub(crate) fn spans(&self) -> Arc<SpanCounts> {
+        Arc::clone(&self.spans)
     }
 
     /// One more worker's.
@@ -193,7 +200,8 @@ impl Meters {
     #[must_use]
     pub fn totals(&self) -> Totals {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut totals = Totals { workers: workers.len(), open: self.connections.total(), ..Totals::default() };
+        let spans = [self.spans.told(), self.spans.dropped()];
+        let mut totals = Totals { workers: workers.len(), open: self.connections.total(), spans, ..Totals::default() };
         workers.iter().for_each(|meter| meter.add_to(&mut totals));
         totals
     }
@@ -248,6 +256,8 @@ pub struct Totals {
     pub handshakes: [u64; 3],
     /// Threads that serve.
     pub workers: usize,
+    /// Spans of traces: those that a collector has taken, those that were dropped.
+    pub spans: [u64; 2],
 }
 
 impl Totals {

@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::rules::Rules;
 use crate::scrutiny::Scrutiny;
 use crate::taking::Taking;
+use crate::traces::Carried;
 
 /// Who is at the other end of a connection, in every form that a request needs.
 #[derive(Debug, Clone)]
@@ -86,6 +87,7 @@ pub(crate) enum Subject {
 pub(crate) struct Allowed {
     request: Admitted,
     decision: DecisionId,
+    carried: Option<Carried>,
 }
 
 impl Parsed {
@@ -153,7 +155,7 @@ impl Admitted {
         if declared_length(parts).is_some_and(|length| length > rules.body_bytes_max) {
             return Err(Refusal::BodyTooLarge);
         }
-        Ok(Allowed { request: self, decision })
+        Ok(Allowed { request: self, decision, carried: None })
     }
 }
 
@@ -177,10 +179,15 @@ impl Allowed {
         !self.request.request.body.is_end_stream()
     }
 
+    /// Has it carry its trace on.
+    pub(crate) fn carrying(self, carried: Option<Carried>) -> Self {
+        Self { carried, ..self }
+    }
+
     /// The request, for the one who forwards it: it cannot be judged or spent again.
-    pub(crate) fn into_parts(self) -> (Parts, Incoming, Authority, DecisionId, Subject) {
-        let Self { request: Admitted { request, subject }, decision } = self;
-        (request.parts, request.body, request.authority, decision, subject)
+    pub(crate) fn into_parts(self) -> (Parts, Incoming, Authority, DecisionId, Subject, Option<Carried>) {
+        let Self { request: Admitted { request, subject }, decision, carried } = self;
+        (request.parts, request.body, request.authority, decision, subject, carried)
     }
 }
 

@@ -96,6 +96,12 @@ impl Scrutiny {
         Some((self.document.as_deref()?, self.contract.as_ref()?.base()))
     }
 
+    /// The path as the document writes it, with the base in front; nothing if it has none such.
+    pub(crate) fn template(&self, path: &str) -> Option<String> {
+        let contract = self.contract.as_ref()?;
+        Some(format!("{}{}", contract.base(), contract.template(path)?))
+    }
+
     /// Judges a head, and leaves word with it if the body is to be judged too.
     pub(crate) fn head(self: &Arc<Self>, parts: &mut Parts, has_body: bool) -> Result<(), Refusal> {
         if self.characters {

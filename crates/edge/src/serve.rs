@@ -311,8 +311,11 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<I
     let order = header_order(&request, finding.as_ref());
     let (personal, visit) = (live.rules.answers.personal(request.headers()), visit(worker, &live, &mut request));
     let (json, h1) = (prefers_json(request.headers()), request.version() <= Version::HTTP_11);
+    let trusted = || live.entrance.trusts(client.address);
+    let tracer = live.tracing.as_ref();
+    let trace = tracer.and_then(|tracer| tracer.begin(&worker.traces, &request, trusted(), started));
     let (allowance, detected) = (Cell::default(), Cell::default());
-    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance, detected };
+    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance, detected, trace };
 
     if let Some(Err((refusal, line))) = finding {
         let response = refused(&refusal, id, json, h1, &live);
@@ -378,7 +381,7 @@ async fn carry_out(
     let (allowed, upstream) = match judged {
         Judged::Answered(response) => return Ok(response),
         Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
-        Judged::Allowed(allowed, upstream) => (allowed, upstream),
+        Judged::Allowed(allowed, upstream) => (allowed.carrying(record.carried(live, upstream)), upstream),
     };
     let (clock, pools) = (&*worker.shared.tools.clock, worker.pools(live));
     let Some(waf) = &live.waf else {
@@ -663,6 +666,7 @@ fn finish(
     }
     worker.meter.request(client.transport, ending, response.status().as_u16(), took_us);
     worker.log.record(&event);
+    record.tell(worker, client, &event);
     response
 }
 

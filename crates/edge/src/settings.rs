@@ -38,6 +38,8 @@ pub struct Settings {
     pub waf: WafSettings,
     /// A folder of error pages of the deployment's own.
     pub pages: Option<PathBuf>,
+    /// Where traces go; nowhere without it, and then they cost nothing.
+    pub tracing: Option<TracingSettings>,
     /// Threads that serve, each with a runtime of its own.
     pub workers: usize,
     /// Connections of all clients together, at most.
@@ -77,6 +79,33 @@ pub struct BotSettings {
     pub allow: Vec<String>,
     /// Fingerprints that are refused, of handshakes (JA4) and of header orders.
     pub fingerprints: Vec<String>,
+}
+
+/// Where traces go, and of which share of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracingSettings {
+    /// Who takes them.
+    pub collector: CollectorAddress,
+    /// Certificate authorities for a collector that speaks TLS, in PEM; without it those of the system count.
+    pub authorities: Option<PathBuf>,
+    /// The share of new traces that is recorded, from 0 for none to 1 for all. A trace that goes on from a trusted proxy
+    /// is recorded if the proxy says so.
+    pub sample: f64,
+    /// What the gateway is called in them (`service.name`).
+    pub service: String,
+}
+
+/// Where a collector takes OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectorAddress {
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The path above `/v1/traces`; mostly empty.
+    pub path: String,
 }
 
 /// An application behind the gateway: one server, or several that do the same.

@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 use crate::body::{RequestBody, Turn};
 use crate::settings::UpstreamSettings;
+use crate::traces::Exchange;
 
 pub(crate) use balance::{balanced, upgraded};
 pub(crate) use condition::Permit;
@@ -60,6 +61,20 @@ pub(crate) enum UpstreamError {
     /// No server takes requests.
     #[error("no server takes requests")]
     NoServer(Duration),
+}
+
+impl UpstreamError {
+    /// What kind of error it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(ConnectError::Timeout { .. }) => "connect_timeout",
+            Self::Connect(_) => "connect",
+            Self::Slow(_) => "timeout",
+            Self::Exchange(_) => "exchange",
+            Self::At(_, error) => error.kind(),
+            Self::NoServer(_) => "no_server",
+        }
+    }
 }
 
 /// The connections of one worker to the application.
@@ -228,14 +243,22 @@ impl Pool {
     async fn send_shared(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
         let shared = self.shared.borrow().clone().filter(Shared::usable);
         match shared {
-            Some(Shared { sender, .. }) => shared_within(self.answer_max, sender, request).await,
+            Some(Shared { sender, .. }) => self.through(Channel::Shared(sender), request, self.answer_max).await,
             None => self.send_fresh(request).await,
         }
     }
 
     async fn send_fresh(self: &Rc<Self>, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
-        let channel = self.dial().await?;
+        let channel = timed(&request, self.dial()).await?;
         self.through(channel, request, self.answer_max).await
+    }
+
+    /// Notes for a request's trace that it goes to this server.
+    fn note(&self, request: &Request<RequestBody>) {
+        if let Some(exchange) = Exchange::of(request) {
+            let (host, port) = self.dialer.place();
+            exchange.sent(host, port);
+        }
     }
 
     /// A new connection.
@@ -266,6 +289,7 @@ impl Pool {
         request: Request<RequestBody>,
         answer_max: Duration,
     ) -> Result<Answer, UpstreamError> {
+        self.note(&request);
         match channel {
             Channel::Own(line) => {
                 let mut lease = Lease { line, pool: Rc::downgrade(self) };
@@ -277,6 +301,7 @@ impl Pool {
     }
 
     async fn over(self: &Rc<Self>, line: Line, request: Request<RequestBody>) -> Result<Answer, UpstreamError> {
+        self.note(&request);
         let mut lease = Lease { line, pool: Rc::downgrade(self) };
         let response = lease.exchange(request, self.answer_max).await?;
         Ok(Answer { response, lease: Some(lease) })
@@ -287,7 +312,7 @@ impl Pool {
         &self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let line = self.dial_upgrade().await?;
+        let line = timed(&request, self.dial_upgrade()).await?;
         self.through_upgrade(line, request).await
     }
 
@@ -303,8 +328,19 @@ impl Pool {
         mut sender: http1::SendRequest<RequestBody>,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        self.note(&request);
         within(self.answer_max, None, sender.send_request(request)).await
     }
+}
+
+/// Waits for a new connection, and notes how long it took if the request is traced.
+async fn timed<T, E>(request: &Request<RequestBody>, dial: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let dialling = Exchange::of(request).map(|exchange| (exchange, Instant::now()));
+    let outcome = dial.await;
+    if let Some((exchange, dialling)) = dialling {
+        exchange.connected(dialling.elapsed());
+    }
+    outcome
 }
 
 /// Waits for the head of an answer, but not for longer than `answer_max` while it is the application's turn: what a
@@ -373,6 +409,7 @@ fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     spare.uri_mut().clone_from(request.uri());
     *spare.version_mut() = request.version();
     spare.headers_mut().clone_from(request.headers());
+    spare.extensions_mut().clone_from(request.extensions());
     Some(spare)
 }
 

@@ -18,6 +18,7 @@ use crate::body::Rooms;
 use crate::gateway::{Live, Shared};
 use crate::meter::Meter;
 use crate::serve;
+use crate::traces::LocalTraces;
 use crate::upstream::{self, Pools};
 use crate::waf::Desk;
 
@@ -69,6 +70,7 @@ pub(crate) struct At {
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) log: LocalLog,
+    pub(crate) traces: LocalTraces,
     pub(crate) meter: Arc<Meter>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rooms: Rooms,
@@ -104,6 +106,7 @@ impl Worker {
         loop {
             tick.tick().await;
             self.log.flush();
+            self.traces.flush();
             let pools = self.pools.borrow().clone();
             if let Some(pools) = pools {
                 pools.expire();
@@ -124,6 +127,7 @@ pub(crate) fn run(
     local.block_on(&runtime, async move {
         let worker = Rc::new(Worker {
             log: shared.tools.log.local(),
+            traces: LocalTraces::new(Arc::clone(&shared)),
             meter: shared.meters.worker(),
             shared,
             phase,

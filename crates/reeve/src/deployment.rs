@@ -2,6 +2,7 @@
 
 mod control;
 mod rules;
+mod tracing;
 mod upstreams;
 
 use std::fs::OpenOptions;
@@ -392,6 +393,11 @@ impl Deployment {
                 "see the cause; `reeve up` starts only with a certificate that clients can accept",
             ),
             StartError::Upstream(cause) => ("settings::upstream", upstreams::span(settings, cause), "see the cause"),
+            StartError::Collector(cause) => (
+                "settings::tracing",
+                tracing::span(settings, cause),
+                "see the cause; the gateway starts without traces if `[tracing]` is left out",
+            ),
             StartError::Pages(_) => (
                 "settings::pages",
                 settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
@@ -533,6 +539,7 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
         },
         waf: rules::edge(settings),
         pages: settings.pages.as_ref().map(|pages| pages.value.clone()),
+        tracing: settings.tracing.as_ref().map(tracing::edge),
         workers: settings.server.workers.into(),
         connections_max: usize::try_from(settings.server.connections).unwrap_or(usize::MAX),
         drain: settings.server.drain.duration(),
@@ -540,8 +547,13 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
 }
 
 fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>>)> {
+    let chosen = |log: AccessLog| match &loaded.settings.fields {
+        Some(fields) => log.only(fields),
+        None => log,
+    };
     let sink: Box<dyn std::io::Write + Send> = match &loaded.settings.access {
-        Access::Off => return Ok((AccessLog::off(), None)),
+        // What is not written here may not be told in traces either.
+        Access::Off => return Ok((chosen(AccessLog::off()), None)),
         Access::Stdout => Box::new(std::io::stdout()),
         Access::File(path) => {
             let file = OpenOptions::new().create(true).append(true).open(&path.value).map_err(|error| {
@@ -555,11 +567,7 @@ fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>
         }
     };
     let (log, writer) = AccessLog::to(sink).context("cannot start the access log")?;
-    let log = match &loaded.settings.fields {
-        Some(fields) => log.only(fields),
-        None => log,
-    };
-    Ok((log, Some(writer)))
+    Ok((chosen(log), Some(writer)))
 }
 
 /// Shows warnings of settings and policy.

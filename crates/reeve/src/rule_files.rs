@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use reeve_waf::{Source, SourceError};
 
 use crate::failure::Advise;
@@ -153,7 +153,7 @@ fn folder(folder: &Path, has_setup: bool) -> anyhow::Result<Vec<PathBuf>> {
         files.extend(setup_of(folder, &rules));
     }
     let mut add = |folder: &Path, wanted: &dyn Fn(&str) -> bool| -> anyhow::Result<usize> {
-        let names = entries(folder).map_err(|error| anyhow::anyhow!("cannot read `{}`: {error}", folder.display()))?;
+        let names = entries(folder).map_err(|error| anyhow!("cannot read `{}`: {error}", folder.display()))?;
         let before = files.len();
         files.extend(names.iter().filter(|name| wanted(name)).map(|name| folder.join(name)));
         Ok(files.len() - before)
@@ -168,14 +168,10 @@ fn folder(folder: &Path, has_setup: bool) -> anyhow::Result<Vec<PathBuf>> {
         add(&plugins, &|name| name.ends_with("-after.conf"))?;
     }
     if count == 0 {
-        return no_rules(&rules);
+        return Err(anyhow!("no rules in `{}`", rules.display()))
+            .hint("a folder of rules holds files that end in `.conf`, or has a folder `rules` that does");
     }
     Ok(files)
-}
-
-fn no_rules(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    Err(anyhow::anyhow!("no rules in `{}`", folder.display()))
-        .hint("a folder of rules holds files that end in `.conf`, or has a folder `rules` that does")
 }
 
 /// The set-up of a rule folder: its own, the example's, or the one beside the rules.

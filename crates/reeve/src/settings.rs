@@ -15,6 +15,7 @@ mod read;
 mod sense;
 mod session;
 mod tls;
+mod tracing;
 mod upstream;
 mod waf;
 mod watch;
@@ -34,6 +35,7 @@ pub(crate) use ban::BanSettings;
 pub(crate) use callers::{Bots, Proxies};
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
+pub(crate) use tracing::Tracing;
 pub(crate) use upstream::{Circuit, Health, Route, Upstream};
 pub(crate) use waf::Waf;
 pub(crate) use watch::{WatchRule, WatchSettings};
@@ -82,6 +84,8 @@ pub(crate) struct Settings {
     /// How the process is run.
     /// Where Prometheus may read how the gateway does; nowhere if nothing is said.
     pub(crate) metrics: Option<Located<SocketAddr>>,
+    /// Where traces go; nowhere if nothing is said.
+    pub(crate) tracing: Option<Tracing>,
     pub(crate) server: Server,
     /// What the probes cannot know.
     pub(crate) prove: Prove,

@@ -15,4 +15,5 @@ SecRule REQUEST_HEADERS:Content-Type "@rx ^application/[a-z0-9.-]+\+json" "id:20
 SecRule REQBODY_ERROR "!@eq 0" "id:200002,phase:2,deny,status:400,log,t:none,msg:'The request body cannot be read',logdata:'%{REQBODY_ERROR_MSG}',severity:'CRITICAL'"
 SecRule MULTIPART_STRICT_ERROR "!@eq 0" "id:200003,phase:2,deny,status:400,log,t:none,msg:'The multipart body can be read in more than one way',severity:'CRITICAL'"
 SecRule MULTIPART_UNMATCHED_BOUNDARY "@eq 1" "id:200004,phase:2,deny,status:400,log,t:none,msg:'The multipart body holds a line that may be a boundary',severity:'CRITICAL'"
+SecRule &ARGS "@ge 1000" "id:200007,phase:2,deny,status:400,log,t:none,msg:'There are more arguments than are looked into',severity:'CRITICAL'"
 "#;

@@ -9,6 +9,7 @@ mod byte_set;
 mod collections;
 mod engine;
 mod fill;
+mod hash;
 mod injection;
 mod need;
 mod operator;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::byte_set::ByteSet;
+use crate::hash::Folded;
 use crate::need::Need;
 use crate::values::{ValueId, Values};
 
@@ -56,7 +57,7 @@ pub(crate) struct Scan {
 /// same sets.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    by_classes: HashMap<u128, u32>,
+    by_classes: HashMap<u128, u32, Folded>,
     /// For each such kind of value, `width` words of operators whose sets it meets, and `width` of those that need no text.
     kinds: Vec<u64>,
     /// The same for single values, in which texts were found; of this transaction only.

@@ -33,7 +33,7 @@ mod wire;
 
 pub use judge::{Expected, Found, Unmet};
 pub use overrides::Overrides;
-pub use setup::{BASE, setup};
+pub use setup::{BASE, own_rules, setup};
 pub use stage::{Bench, Outcome, Staged, run};
 pub use text::{File, Trial, Unreadable, read};
 

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 use crate::arena::{Arena, Span};
 use crate::byte_set::ByteSet;
+use crate::hash::Folded;
 use crate::transformation::Transformation;
 
 /// A value of the transaction. Equal texts have the same one, nearly always.
@@ -24,7 +25,7 @@ pub(crate) struct Values {
     pub(crate) arena: Arena,
     values: Vec<Value>,
     known: HashMap<u64, ValueId, BuildHasherDefault<AsIs>>,
-    transformed: HashMap<(ValueId, Transformation), ValueId>,
+    transformed: HashMap<(ValueId, Transformation), ValueId, Folded>,
     hasher: RandomState,
     spare: Vec<u8>,
 }
@@ -38,7 +39,7 @@ impl Default for Values {
             arena: Arena::default(),
             values: Vec::new(),
             known: HashMap::default(),
-            transformed: HashMap::new(),
+            transformed: HashMap::default(),
             hasher: RandomState::new(),
             spare: Vec::new(),
         };

@@ -10,12 +10,14 @@ use reeve_base::{Event, EventId, Outcome, Ticks};
 
 use crate::answers::payment::Visit;
 use crate::fingerprint::HeaderOrder;
+use crate::gateway::Live;
 use crate::meter::Ending;
 use crate::rate::Allowance;
 use crate::redact;
 use crate::refusal::Refusal;
 use crate::request::Client;
 use crate::response::Personal;
+use crate::traces::{Carried, Trace};
 use crate::worker::{Phase, Worker};
 
 /// What is kept of a request for its event, after the request itself has gone on.
@@ -36,6 +38,8 @@ pub(crate) struct Record {
     pub(super) allowance: Cell<Allowance>,
     /// What rules would have refused, where they only find.
     pub(crate) detected: Cell<Option<Box<str>>>,
+    /// Its trace, where requests are traced.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Record {
@@ -58,6 +62,20 @@ impl Record {
             duration_us: Some(microseconds(worker.ticks().since(self.started))),
             ja4: client.ja4.as_deref(),
             header_order: self.order.as_ref().map(HeaderOrder::as_str),
+        }
+    }
+
+    /// What its trace tells the application with this number.
+    pub(super) fn carried(&self, live: &Live, upstream: usize) -> Option<Carried> {
+        let path = self.target.as_ref().map_or("/", PathAndQuery::path);
+        let trace = self.trace.as_ref()?;
+        Some(trace.carried(|| live.scrutiny.get(upstream)?.template(path)))
+    }
+
+    /// Tells its trace what became of it.
+    pub(super) fn tell(&self, worker: &Worker, client: &Client, event: &Event<'_>) {
+        if let Some(trace) = &self.trace {
+            trace.end(&worker.traces, event, client.transport, worker.ticks());
         }
     }
 }
@@ -87,6 +105,7 @@ impl Drop for Unanswered<'_> {
         let took_us = event.duration_us.unwrap_or_default();
         self.worker.meter.request(self.client.transport, Ending::Failed(part), NO_ANSWER, took_us);
         self.worker.log.record(&event);
+        self.record.tell(self.worker, self.client, &event);
     }
 }
 

@@ -16,9 +16,10 @@ use reeve_base::{Clock, Ticks};
 use super::condition::{Failure, Permit};
 use super::connect::ConnectError;
 use super::group::{Choice, Pools, Tried, Upstream};
-use super::{Answer, Channel, Pool, UpstreamError, is_stale, spare};
+use super::{Answer, Channel, Pool, UpstreamError, is_stale, spare, timed};
 use crate::body::RequestBody;
 use crate::refusal::Refusal;
+use crate::traces::Exchange;
 
 /// One request on its way from server to server.
 struct Errand<'e> {
@@ -45,7 +46,11 @@ pub(crate) async fn balanced(
     let (mut fresh, mut last) = (false, None);
     loop {
         let again = spare(&request);
+        let dialling = Exchange::of(&request).map(|_| clock.ticks());
         let (pool, channel, reused, choice) = errand.channel(fresh, again.is_some(), last).await?;
+        if let Some((exchange, dialling)) = Exchange::of(&request).zip(dialling).filter(|_| !reused) {
+            exchange.connected(clock.ticks().since(dialling));
+        }
         let Choice { index, mut permit } = choice;
         let error = match pool.through(channel, request, errand.left(errand.upstream.settings.answer)).await {
             Ok(answer) => {
@@ -85,7 +90,7 @@ pub(crate) async fn upgraded(
         let pool = errand.pool(0)?;
         return Ok((pool.send_upgrade(request).await?, None, stall_max));
     }
-    let (pool, sender, Choice { index, mut permit }) = errand.upgrade_line().await?;
+    let (pool, sender, Choice { index, mut permit }) = timed(&request, errand.upgrade_line()).await?;
     let outcome = pool.through_upgrade(sender, request).await;
     match &outcome {
         Ok(response) => errand.answered(&mut permit, index, response.status().is_server_error()),

@@ -134,6 +134,11 @@ impl Dialer {
         settings.servers.iter().map(one).collect()
     }
 
+    /// The same, apart.
+    pub(super) const fn place(&self) -> (&Arc<str>, u16) {
+        (&self.host, self.port)
+    }
+
     /// Its host and port.
     pub(crate) fn to(&self) -> String {
         format!("{}:{}", self.host, self.port)

@@ -8,8 +8,7 @@ use std::time::Duration;
 use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, Bans, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, ServerAddress, Session,
-    Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
-    WafSettings,
+    Settings, Sites, Tools, UpstreamScheme, UpstreamSettings, WafSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -87,6 +86,19 @@ impl House {
         controls: &Controls,
         recorder: Option<Arc<dyn Recorder>>,
     ) -> Self {
+        Self::logging(upstream, controls, |log| match recorder {
+            Some(recorder) => log.recorded_by(recorder),
+            None => log,
+        })
+    }
+
+    /// The same with these members of events alone in the log.
+    pub(crate) fn writing(upstream: UpstreamSettings, controls: &Controls, members: &[&str]) -> Self {
+        let members: Vec<_> = members.iter().map(|member| (*member).to_owned()).collect();
+        Self::logging(upstream, controls, |log| log.only(&members))
+    }
+
+    fn logging(upstream: UpstreamSettings, controls: &Controls, change: impl FnOnce(AccessLog) -> AccessLog) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = LocalAuthority {
             folder: folder.path().to_owned(),
@@ -107,16 +119,14 @@ impl House {
             bots: BotSettings::default(),
             waf: WafSettings::default(),
             pages: None,
+            tracing: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::from_secs(5),
         };
         let log = Lines::default();
         let (sink, writer) = AccessLog::to(Box::new(log.clone())).unwrap();
-        let sink = match recorder {
-            Some(recorder) => sink.recorded_by(recorder),
-            None => sink,
-        };
+        let sink = change(sink);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bans = Arc::new(Bans::new(Arc::clone(&clock)));
         let tools = Tools { bans: Arc::clone(&bans), clock, entropy: Arc::new(SystemEntropy), log: sink, sealer: None };

@@ -28,5 +28,7 @@ mod responses;
 mod secured;
 mod sites;
 mod smuggling;
+mod traces;
 mod upstreams;
 mod validation;
+mod waf;

@@ -142,6 +142,7 @@ impl Demo {
             bots: BotSettings::default(),
             waf: WafSettings::default(),
             pages: None,
+            tracing: None,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             connections_max: 4_096,
             drain: Duration::from_secs(1),

@@ -85,7 +85,13 @@ impl Figures {
         for (result, count) in HANDSHAKES.iter().zip(totals.handshakes) {
             ConstCounter::new(count).encode(family.encode_family(&[("result", *result)])?)?;
         }
-        gauge(to, "reeve_workers", "Threads that serve", totals.workers as u64)
+        gauge(to, "reeve_workers", "Threads that serve", totals.workers as u64)?;
+        let help = "Spans of traces: exported to the collector, or dropped";
+        let mut family = to.encode_descriptor("reeve_trace_spans", help, None, MetricType::Counter)?;
+        for (result, count) in ["exported", "dropped"].into_iter().zip(totals.spans) {
+            ConstCounter::new(count).encode(family.encode_family(&[("result", result)])?)?;
+        }
+        Ok(())
     }
 
     fn keeping(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

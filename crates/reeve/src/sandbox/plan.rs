@@ -91,6 +91,9 @@ impl Plan {
                 plan.read_again(&document.file.value, "OpenAPI document");
             }
         }
+        if let Some(ca) = settings.tracing.as_ref().and_then(|tracing| tracing.ca.as_ref()) {
+            plan.read_again(&ca.value, "collector's authority");
+        }
         if let Access::File(log) = &settings.access {
             plan.append(&log.value);
         }

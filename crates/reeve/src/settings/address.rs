@@ -30,6 +30,9 @@ pub(crate) enum AddressError {
     /// Something behind the port.
     #[error("ends in `{0}`; only the origin is meant: scheme, host and port")]
     Beyond(String),
+    /// Something behind the path.
+    #[error("ends in `{0}`; scheme, host, port and path are meant")]
+    BeyondPath(String),
     /// Neither a name nor an address.
     #[error("`{0}` is neither a host name nor an IP address")]
     Name(String),

@@ -11,7 +11,7 @@ use reeve_edge::AccessLog;
 
 use super::{
     Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, ban, callers, keeping, sense,
-    session, tls, upstream, waf, watch,
+    session, tls, tracing, upstream, waf, watch,
 };
 
 /// The one format there is.
@@ -49,6 +49,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let pages = section(&mut top, "pages", None);
     let log = section(&mut top, "log", None);
     let metrics = section(&mut top, "metrics", None);
+    let tracing = section(&mut top, "tracing", None);
     let server = section(&mut top, "server", None);
     let prove = section(&mut top, "prove", None);
     top.finish();
@@ -74,6 +75,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let pages = pages.and_then(|table| read_pages(table, folder, faults));
     let (access, fields) = read_access(log.unwrap_or(&empty), folder, faults);
     let metrics = metrics.and_then(|table| read_metrics(table, faults));
+    let tracing = tracing.and_then(|table| tracing::read(table, folder, faults));
     let server = read_server(server.unwrap_or(&empty), around.cores, faults);
     let prove = read_prove(prove.unwrap_or(&empty), folder, faults);
     let (tls, sites) = tls?;
@@ -98,6 +100,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         access,
         fields,
         metrics,
+        tracing,
         server,
         prove,
     })

@@ -20,6 +20,7 @@ pub(super) fn check(settings: &Settings, faults: &mut Faults) {
     }
     upstreams::check(settings, faults);
     open_metrics(settings, faults);
+    traced_in_a_circle(settings, faults);
     certificates::check(settings, faults);
     certificates::unnamed_public(settings, faults);
 }
@@ -45,6 +46,21 @@ fn open_metrics(settings: &Settings, faults: &mut Faults) {
         let fault = Diagnostic::warning("settings::open-metrics", "whoever reaches this address can read the metrics");
         let fault = fault.at(metrics.span.clone(), "no address of a private network");
         faults.push(fault.help("write a loopback or private address; the metrics are served without a password"));
+    }
+}
+
+/// A collector behind the gateway itself: what tells of requests would make more of them.
+fn traced_in_a_circle(settings: &Settings, faults: &mut Faults) {
+    let Some(tracing) = &settings.tracing else { return };
+    let otlp = &tracing.otlp;
+    if let Some(listener) = leads_back(&otlp.value.host, otlp.value.port, &settings.listen) {
+        let message = format!("`{}` is the gateway itself: spans would make spans", otlp.value);
+        faults.push(
+            Diagnostic::error("settings::loop", message)
+                .at(otlp.span.clone(), "spans go out here")
+                .at(listener.span.clone(), "and come in again here")
+                .help("write the address on which the collector listens, such as \"http://127.0.0.1:4318\""),
+        );
     }
 }
 
@@ -84,15 +100,7 @@ fn overlap(first: SocketAddr, second: SocketAddr) -> bool {
 /// An upstream that is the gateway itself: each request would come back until nothing is left.
 fn own_listener(upstream: &Upstream, listen: &Listen, faults: &mut Faults) {
     for url in upstream.urls() {
-        // Other names are not looked up: what they mean may change, and reading settings asks nobody.
-        let Some(address) = literal(&url.value.host) else { continue };
-        let own = listeners(listen).find(|listener| {
-            let at = listener.value;
-            // Whoever listens on all addresses also listens on this one, if it is the machine's; loopback always is.
-            let here = at.ip() == address || (at.ip().is_unspecified() && address.is_loopback());
-            at.port() == url.value.port && at.port() != 0 && here
-        });
-        if let Some(listener) = own {
+        if let Some(listener) = leads_back(&url.value.host, url.value.port, listen) {
             faults.push(
                 Diagnostic::error("settings::loop", "the upstream is the gateway itself")
                     .at(url.span.clone(), "requests would be sent here")
@@ -101,6 +109,18 @@ fn own_listener(upstream: &Upstream, listen: &Listen, faults: &mut Faults) {
             );
         }
     }
+}
+
+/// The listener to which this address leads.
+fn leads_back<'l>(host: &str, port: u16, listen: &'l Listen) -> Option<&'l Located<SocketAddr>> {
+    // Other names are not looked up: what they mean may change, and reading settings asks nobody.
+    let address = literal(host)?;
+    listeners(listen).find(|listener| {
+        let at = listener.value;
+        // Whoever listens on all addresses also listens on this one, if it is the machine's; loopback always is.
+        let here = at.ip() == address || (at.ip().is_unspecified() && address.is_loopback());
+        at.port() == port && at.port() != 0 && here
+    })
 }
 
 fn literal(host: &str) -> Option<IpAddr> {

@@ -283,3 +283,28 @@ fn routes_lead_to_upstreams_that_there_are() {
         assert_eq!(found(&more(&route)), ["settings::route-path"], "{path}");
     }
 }
+
+#[test]
+fn traces_go_to_a_url_and_are_a_share() {
+    let url = "url = 'http://127.0.0.1:3000'".replace('\'', "\"");
+    let with = |keys: &str| SOUND.replace(&url, &format!("{url}\n[tracing]\n{keys}"));
+    let told = |keys: &str| {
+        let tracing = sound(&with(keys)).tracing.unwrap();
+        (tracing.otlp.value.to_string(), tracing.sample.0, tracing.service)
+    };
+    let usual = String::from("reeve");
+    assert!(sound(SOUND).tracing.is_none());
+    assert_eq!(told("otlp = 'http://127.0.0.1:4318'"), ("http://127.0.0.1:4318".to_owned(), 0.1, usual.clone()));
+    // As the variable OTEL_EXPORTER_OTLP_TRACES_ENDPOINT writes it.
+    let whole = "otlp = 'https://otel.test/a/v1/traces'\nsample = 1\nservice = 'front'";
+    assert_eq!(told(whole), ("https://otel.test:443/a".to_owned(), 1.0, String::from("front")));
+    assert_eq!(told("otlp = 'http://[::1]:1'\nsample = 0.0"), ("http://[::1]:1".to_owned(), 0.0, usual));
+    let wrong = "document::wrong-value";
+    for value in ["'grpc://a:1'", "'a:4318'", "'http://a:1?k=v'", "'http://u:p@a:1'", "4318"] {
+        check(&url, &format!("{url}\n[tracing]\notlp = {value}"), &[(wrong, value)]);
+    }
+    for value in ["1.01", "-0.1", "2", "nan", "'10%'"] {
+        check(&url, &format!("{url}\n[tracing]\notlp = 'http://a:1'\nsample = {value}"), &[(wrong, value)]);
+    }
+    check(&url, &format!("{url}\n[tracing]\nsample = 0.1"), &[("document::missing-key", "[tracing]")]);
+}

@@ -2,7 +2,7 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "demo",
     "init",
     "check",
@@ -18,6 +18,7 @@ const VERBS: [&str; 17] = [
     "store",
     "witness",
     "selftest",
+    "waf",
     "schema",
     "completions",
 ];

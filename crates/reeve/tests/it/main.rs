@@ -17,4 +17,5 @@ mod reference;
 mod sandbox;
 mod settings;
 mod transcript;
+mod waf;
 mod witness;

@@ -21,6 +21,7 @@ fn every_fault_of_settings_is_shown_with_its_remedy() {
         "answers",
         "openapi",
         "operate",
+        "tracing",
     ] {
         let transcript = transcript(&broken(), &["check", &format!("settings-{name}.toml")]);
         insta::assert_snapshot!(format!("settings-{name}"), transcript);

@@ -156,9 +156,8 @@ impl<'b> Reader<'b, '_> {
         match self.open.last_mut() {
             Some(Container::Array(_, index)) => {
                 *index += 1;
-                let place = index.to_string();
                 self.path.extend_from_slice(b".array_");
-                self.path.extend_from_slice(place.as_bytes());
+                push_number(*index, &mut self.path);
                 Ok(Step::Value)
             }
             _ => self.key(),
@@ -217,6 +216,23 @@ impl<'b> Reader<'b, '_> {
 
     fn skip(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
+    }
+}
+
+/// In decimal, without a text of its own: lists are long.
+fn push_number(number: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    let mut rest = number;
+    loop {
+        // Less than ten, so it is a digit.
+        out.push(b'0' + u8::try_from(rest % 10).unwrap_or_default());
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = out.get_mut(start..) {
+        digits.reverse();
     }
 }
 

@@ -307,7 +307,7 @@ impl Reader<'_, '_> {
                 self.out.flags.invalid_part = true;
                 self.faults.malformed("multipart: a part that ends within its headers");
                 self.end_headers();
-                true
+                self.keep(b"")
             }
             Place::Content(start) => self.keep(without_line_end(body.get(start..end).unwrap_or_default())),
         };

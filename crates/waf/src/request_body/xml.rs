@@ -132,7 +132,10 @@ impl Walk<'_> {
     }
 
     fn take_text(&mut self, text: &str, faults: &mut Faults) -> bool {
-        if self.depth == 0 && !text.trim_ascii().is_empty() {
+        if self.depth == 0 {
+            if text.trim_ascii().is_empty() {
+                return true;
+            }
             faults.malformed("XML: text outside of the root");
         }
         self.text.extend_from_slice(text.as_bytes());

@@ -1,11 +1,11 @@
 //! From single rules to chains: what a phase's defaults say is put in, ids are unique, links find their heads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::actions::Actions;
 use super::wrong::Wrong;
 use crate::pattern;
-use crate::rule::{Chain, Disruption, Item, Link, Operator, Phase, Place, Role, Selector, Target, Test, Text};
+use crate::rule::{Chain, Disruption, Item, Link, Operator, Phase, Place, Role, Selector, Skip, Target, Test, Text};
 use crate::transformation::Transformation;
 use crate::variable::Variable;
 
@@ -88,11 +88,6 @@ impl Assembly {
         self.defaults.get(&phase).cloned().unwrap_or(UNSAID)
     }
 
-    /// Whether the next rule belongs to a chain.
-    pub(super) const fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
     pub(super) fn is_full(&self) -> bool {
         self.items.len() >= ITEMS_MAX
     }
@@ -172,6 +167,27 @@ impl Assembly {
         (Open { chain, broken, inherited: defaults.transformations }, wrongs)
     }
 
+    /// Rules that skip to what is not there.
+    pub(super) fn lost_skips(&self) -> Vec<(Place, String)> {
+        let mut marks = HashSet::new();
+        let mut lost = Vec::new();
+        // From the end, for only what comes after a rule can be skipped to.
+        for item in self.items.iter().rev().flatten() {
+            match item {
+                Item::Marker(name) => {
+                    marks.insert(name.clone());
+                }
+                Item::Chain(chain) => {
+                    if let Some(Skip::After(name)) = chain.skip.as_ref().filter(|skip| !found(&marks, skip)) {
+                        lost.push((chain.place.clone(), name.clone()));
+                    }
+                    marks.insert(chain.id.to_string());
+                }
+            }
+        }
+        lost
+    }
+
     /// SecRuleUpdateActionById: actions that a rule is given later.
     pub(super) fn update(&self, chain: &mut Chain, at: usize, actions: &Actions) -> Result<(), Wrong> {
         if actions.id.is_some() || actions.phase.is_some() || actions.chain {
@@ -211,6 +227,10 @@ impl Assembly {
         about.tags.extend(said.tags);
         Ok(())
     }
+}
+
+fn found(marks: &HashSet<String>, skip: &Skip) -> bool {
+    matches!(skip, Skip::After(name) if marks.contains(name))
 }
 
 fn faults_of_link(actions: &Actions, open: &Open) -> Option<Wrong> {

@@ -207,7 +207,7 @@ fn without_hex(phrase: &[u8]) -> Box<[u8]> {
 fn snippet(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let length = memchr::memchr(b'|', text)?;
     let digits: Vec<u8> = text.get(..length)?.iter().copied().filter(|byte| *byte != b' ').collect();
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }
     let pair = |pair: &[u8]| {

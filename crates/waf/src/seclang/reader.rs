@@ -50,8 +50,12 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) fn finish(self) -> Result<RuleBook, Vec<Fault>> {
+    pub(super) fn finish(mut self) -> Result<RuleBook, Vec<Fault>> {
         if self.faults.is_empty() {
+            for (place, name) in self.assembly.lost_skips() {
+                let wrong = Wrong::new(format!("`skipAfter` looks for `{name}`, and finds no such marker or rule"));
+                self.warn(&place, wrong.help("where it matches, the rest of the phase is left out"));
+            }
             let items = self.assembly.items.into_iter().flatten().collect();
             Ok(RuleBook { settings: self.settings, items, warnings: self.warnings })
         } else {
@@ -118,13 +122,28 @@ impl<'s> Reader<'s> {
     fn directive(&mut self, place: &Place, name: &str, words: &[Vec<u8>]) {
         let known = DIRECTIVES.iter().copied().find(|known| known.eq_ignore_ascii_case(name));
         let done = match (known.unwrap_or_default(), words) {
-            ("SecRule", [variables, operator]) => Ok(self.rule(place, Some((variables, operator)), b"")),
-            ("SecRule", [variables, operator, actions]) => Ok(self.rule(place, Some((variables, operator)), actions)),
-            ("SecAction", [actions]) => Ok(self.rule(place, None, actions)),
+            ("SecRule", [variables, operator]) => {
+                self.rule(place, Some((variables, operator)), b"");
+                Ok(())
+            }
+            ("SecRule", [variables, operator, actions]) => {
+                self.rule(place, Some((variables, operator)), actions);
+                Ok(())
+            }
+            ("SecAction", [actions]) => {
+                self.rule(place, None, actions);
+                Ok(())
+            }
             ("SecMarker", [name]) => self.marker(name),
             ("SecDefaultAction", [text]) => self.defaults(place, text),
-            ("Include", [name]) => Ok(self.include(place, name, false)),
-            ("IncludeOptional", [name]) => Ok(self.include(place, name, true)),
+            ("Include", [name]) => {
+                self.include(place, name, false);
+                Ok(())
+            }
+            ("IncludeOptional", [name]) => {
+                self.include(place, name, true);
+                Ok(())
+            }
             ("SecRuleUpdateActionById", [ids, text]) => self.update_actions(place, ids, text),
             ("", _) => self.setting(place, name, words),
             (known, _) => match updates::carry_out(&mut self.assembly, known, words) {

@@ -34,7 +34,6 @@ fn the_core_rule_set_loads() {
     names.push(format!("{folder}/*.conf"));
     names.dedup();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let started = std::time::Instant::now();
     let book = match read(&names, &Folder) {
         Ok(book) => book,
         Err(faults) => {
@@ -44,7 +43,6 @@ fn the_core_rule_set_loads() {
             panic!("{} faults", faults.len());
         }
     };
-    println!("read in {:?}", started.elapsed());
     let chains: Vec<&Chain> =
         book.items.iter().filter_map(|item| if let Item::Chain(chain) = item { Some(chain) } else { None }).collect();
     let links: Vec<&Link> = chains.iter().flat_map(|chain| &chain.links).collect();
@@ -59,7 +57,6 @@ fn the_core_rule_set_loads() {
         links.iter().filter(|link| link.test.is_some()).count(),
         book.items.len() - chains.len()
     );
-    let started = std::time::Instant::now();
     let mut patterns = 0;
     for link in &links {
         if let Some(Test { operator: Operator::Rx(text), .. }) = &link.test
@@ -69,7 +66,7 @@ fn the_core_rule_set_loads() {
             patterns += 1;
         }
     }
-    println!("{patterns} patterns compiled in {:?}", started.elapsed());
+    println!("{patterns} patterns compiled");
     for warning in &book.warnings {
         println!("warning: {warning}");
     }
@@ -101,8 +98,11 @@ fn book(text: &str) -> RuleBook {
     }
 }
 
-fn chains(book: &RuleBook) -> Vec<&Chain> {
-    let chain = |item| if let &Item::Chain(ref chain) = item { Some(chain) } else { None };
+fn chains<'b>(book: &'b RuleBook) -> Vec<&'b Chain> {
+    let chain = |item: &'b Item| match item {
+        Item::Chain(chain) => Some(chain),
+        Item::Marker(_) => None,
+    };
     book.items.iter().filter_map(chain).collect()
 }
 
@@ -318,6 +318,13 @@ fn hostile_texts_end() {
     let book =
         read(&["a.conf"], &Memory(&[("a.conf", b"SecRule ARGS:\xe4 \"@rx \xff\" \"id:1,msg:'\xfe'\"")])).unwrap();
     assert!(matches!(&test_of(chains(&book)[0]).operator, Operator::Rx(text) if text.as_plain() == Some(b"\xff")));
+}
+
+#[test]
+fn a_skip_that_leads_nowhere_is_told() {
+    let warnings = |text: &str| book(text).warnings.len();
+    assert_eq!(warnings("SecAction id:1,skipAfter:A\nSecAction id:2,skipAfter:3\nSecMarker A\nSecAction id:3"), 0);
+    assert_eq!(warnings("SecMarker A\nSecAction id:1,skipAfter:A\nSecAction id:2,skipAfter:B"), 2);
 }
 
 #[test]

@@ -17,7 +17,7 @@ const LATIN_FIRST: u16 = 0x00a0;
 
 /// From U+00A0 to U+017E; zero where there is nothing near.
 const LATIN: &[u8; 223] =
-    b"\x20!c\0$Y|\0\0Ca<\0-R\0\0\023\0\0\0.,1o>\0\0\0\0AAAAAAACEEEEIIIIDNOOOOO\0OUUUUY\0\0aaaaaaaceeee\
+    b"\x20!c\0$Y|\0\0Ca<\0-R\0\0\x0023\0\0\0.,1o>\0\0\0\0AAAAAAACEEEEIIIIDNOOOOO\0OUUUUY\0\0aaaaaaaceeee\
   iiii\0nooooo\0ouuuuy\0yAaAaAaCcCcCcCcDdDdEeEeEeEeEeGgGgGgGgHhHhIiIiIiIiIi\0\0JjKk\
   \0LlLlLl\0\0LlNnNnNn\0\0\0OoOoOoOoRrRrRrSsSsSsSsTtTtTtUuUuUuUuUuUuWwYyYZ\0ZzZz";
 

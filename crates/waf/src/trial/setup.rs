@@ -12,6 +12,9 @@ pub fn setup(paranoia: u8) -> String {
         // The two names of version 3.
         ("paranoia_level", u32::from(paranoia)),
         ("executing_paranoia_level", u32::from(paranoia)),
+        // The examples of the Core Rule Set's set-up: without these two, 920360-1 and 920380-1 cannot pass.
+        ("arg_name_length", 100),
+        ("max_num_args", 255),
         ("arg_length", 400),
         ("total_arg_length", 64_000),
         ("max_file_size", 64_100),
@@ -20,6 +23,12 @@ pub fn setup(paranoia: u8) -> String {
     ];
     let settings: String = variables.iter().map(|(name, value)| format!(",setvar:tx.{name}={value}")).collect();
     format!("SecAction \"id:{SETUP_ID},phase:1,pass,nolog,t:none{settings}\"\n")
+}
+
+/// How many rules [`BASE`] and [`setup`] have together.
+#[must_use]
+pub fn own_rules() -> usize {
+    BASE.lines().filter(|line| line.starts_with("SecRule ")).count() + 1
 }
 
 /// An id that no rule set is known to use.

@@ -233,3 +233,6 @@ fn carry(answered: &Answered, mut cookies: String) -> Carried {
     }
     Carried { target, cookies }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,7 +138,7 @@ impl Unreadable {
     }
 }
 
-/// What no one knows among the words of `input`, `output` and `log`, for each test. A misspelt expectation would
+/// What no one knows among the words of a stage, for each test. A misspelt expectation would
 /// expect nothing, and hold always.
 fn unknown(text: &[u8]) -> BTreeMap<usize, Vec<String>> {
     let Ok(file) = yaml::<serde_json::Value>(text) else { return BTreeMap::new() };
@@ -156,7 +156,7 @@ fn unknown_of(stage: &serde_json::Value) -> Vec<String> {
         let words = object.into_iter().flat_map(|object| object.keys());
         words.filter(|word| !known.contains(&word.as_str())).cloned().collect::<Vec<_>>()
     };
-    [below("/input", INPUT), below("/output", OUTPUT), below("/output/log", LOG)].concat()
+    [below("", STAGE), below("/input", INPUT), below("/output", OUTPUT), below("/output/log", LOG)].concat()
 }
 
 /// A file as it is written.
@@ -266,6 +266,7 @@ pub(super) struct Log {
     pub(super) no_match_regex: Option<String>,
 }
 
+const STAGE: &[&str] = &["description", "input", "output"];
 const INPUT: &[&str] = &[
     "dest_addr",
     "port",

@@ -36,6 +36,9 @@ pub(super) enum Refused {
     Length,
 }
 
+/// Method, target and protocol.
+type Words<'l> = (&'l [u8], &'l [u8], &'l [u8]);
+
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Takes a request apart.
@@ -87,7 +90,7 @@ fn line_of(bytes: &[u8]) -> (&[u8], &[u8]) {
     (line.strip_suffix(b"\r").unwrap_or(line), rest.get(1..).unwrap_or_default())
 }
 
-fn words(line: &[u8]) -> Result<(&[u8], &[u8], &[u8]), Refused> {
+fn words(line: &[u8]) -> Result<Words<'_>, Refused> {
     let mut words = line.split(|byte| *byte == b' ');
     let method = words.next().filter(|word| !word.is_empty() && word.iter().all(|byte| token(*byte)));
     let target = words.next().filter(|word| !word.is_empty());

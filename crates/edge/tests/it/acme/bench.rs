@@ -98,6 +98,7 @@ impl Bench {
             bots: BotSettings::default(),
             waf: reeve_edge::WafSettings::default(),
             pages: None,
+            tracing: None,
             workers: 2,
             connections_max: 1_000,
             drain: Duration::ZERO,

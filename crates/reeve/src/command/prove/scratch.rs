@@ -154,6 +154,7 @@ impl Scratch {
             bots: BotSettings::default(),
             waf: WafSettings::default(),
             pages: None,
+            tracing: None,
             workers: 1,
             connections_max: 4_096,
             drain: Duration::ZERO,

@@ -6,7 +6,7 @@ mod running;
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use reeve_base::{Clock, SystemClock};
 use reeve_waf::trial::{self, Bench, Overrides};
@@ -103,15 +103,24 @@ const SETUP: &str = "<test settings>";
 pub(crate) fn run(args: &TestArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     rule_files::present(&args.tests)?;
     let found = files::read(&args.tests, &args.only)?;
+    if found.trials.is_empty() {
+        unreadable(&found, screen);
+        bail!("no test could be read");
+    }
     let overrides = args.overrides.as_deref().map(overrides).transpose()?;
     let engine = load(args, screen)?;
     let seconds = SystemClock::new().now().as_second();
     let bench = Bench { engine: &engine, seconds, overrides: overrides.as_ref() };
     let outcomes = running::run(&bench, &found.trials, screen);
+    unreadable(&found, screen);
+    report::show(&found, &outcomes, args.json, screen)
+}
+
+/// Says which files were not read, and why.
+fn unreadable(found: &files::Found, screen: &Screen) {
     for (path, error) in &found.unreadable {
         screen.complain(format_args!("{}: {error}", path.display()));
     }
-    report::show(&found, &outcomes, args.json, screen)
 }
 
 fn overrides(path: &std::path::Path) -> anyhow::Result<Overrides> {
@@ -142,7 +151,8 @@ fn load(args: &TestArgs, screen: &Screen) -> anyhow::Result<Engine> {
     };
     let options = Options { mode: Some(mode), prefilter: args.prefilter == Switch::On };
     let engine = Engine::load(&files, &source, options).map_err(|faults| refused(&faults, screen))?;
-    let rules = plural(engine.rules(), "rule");
+    let own = if args.as_is { 0 } else { trial::own_rules() };
+    let rules = plural(engine.rules().saturating_sub(own), "rule");
     screen.talk(format_args!("{rules} from {}", plural(arranged.files.len(), "file")));
     Ok(engine)
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::rule::Change;
 
 fn parse(text: &str) -> Actions {
     let (actions, wrongs) = read(text.as_bytes());
@@ -93,8 +94,6 @@ fn writes_to_collections() {
     assert_eq!(set.key, Text::plain(b"A"));
     assert!(matches!(set.change, Change::Set(text) if text == Text::plain(b"x=y")));
 }
-
-use crate::rule::Change;
 
 #[test]
 fn actions_without_meaning() {

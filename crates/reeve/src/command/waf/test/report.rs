@@ -21,8 +21,8 @@ pub(super) fn show(found: &Found, outcomes: &[Outcome], json: bool, screen: &Scr
         let tests: Vec<_> = rows.iter().map(|((path, trial), outcome)| Judged::of(path, trial, outcome)).collect();
         screen.data(serde_json::to_string_pretty(&tests).context("cannot write JSON")?)?;
     } else {
-        table(&rows, screen)?;
         lines(&rows, screen)?;
+        table(&rows, screen)?;
     }
     vacuous(&rows, screen);
     let unread = found.unreadable.len();
