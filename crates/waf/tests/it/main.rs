@@ -1,4 +1,5 @@
 //! The engine from outside.
 
 mod conformance;
+mod corpus;
 mod folder;

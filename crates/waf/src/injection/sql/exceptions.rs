@@ -36,11 +36,10 @@ fn pair(one: &Token<'_>, two: &Token<'_>, tokens_read: usize, value: &[u8]) -> b
     }
 }
 
-/// Whether what the number was written with is followed by a space or a comment, and not by more of a word as in
-/// `1234-ABCDEF--`.
+/// Whether a space or a comment follows a number that is all there is before a comment.
 ///
-/// The original looks from the beginning of the value, as if the number stood there; and it takes bytes beyond ASCII
-/// for spaces. Both are kept: the forms of the list were found that way.
+/// The original looks from the beginning of the value, as if the number stood there, so that a number behind spaces
+/// is let through; and it takes bytes beyond ASCII for spaces. Both are kept, since its users know the verdicts.
 fn number_ends_at_comment(number: &Token<'_>, value: &[u8]) -> bool {
     match value.get(number.text.len().min(TEXT_BYTES_MAX)..).unwrap_or_default() {
         [0..=b' ' | 0x80.., ..] | [b'/', b'*', ..] | [b'-', b'-', ..] => true,

@@ -24,10 +24,9 @@ fn sql_difference(value: &[u8]) -> Option<&'static str> {
         return None;
     }
     let small = value.to_ascii_lowercase();
-    let found = ours.is_some() && theirs.is_none();
-    Some(if found && has(&small, b"into") && !has(value, b"INTO") {
+    Some(if ours.is_some() && has(&small, b"into") {
         "the original knows `into outfile` in small letters"
-    } else if found && has(&small, b"sp_password") && std::str::from_utf8(value).is_err() {
+    } else if ours.is_some() && has(&small, b"sp_password") && std::str::from_utf8(value).is_err() {
         "the original finds sp_password beside bytes that are no UTF-8"
     } else {
         reading_class(value).unwrap_or("SQL: not explained")
@@ -36,6 +35,9 @@ fn sql_difference(value: &[u8]) -> Option<&'static str> {
 
 /// Forms must be equal in every context, listed or not.
 fn form_difference(value: &[u8]) -> Option<&'static str> {
+    if value.is_empty() {
+        return None;
+    }
     let quotes = [
         (None, SqliFlags::FLAG_QUOTE_NONE),
         (Some(b'\''), SqliFlags::FLAG_QUOTE_SINGLE),
@@ -73,7 +75,8 @@ fn reading_class(value: &[u8]) -> Option<&'static str> {
     if has(value, b"@") && FUNCTIONS.iter().any(|name| has(&small, name)) {
         return Some("in the original `@user(` is a function");
     }
-    if has(&small, b"collate") && std::str::from_utf8(value).is_err() {
+    // A space of the byte 0xA0 may cut a character in two.
+    if has(&small, b"collate") && !value.is_ascii() {
         return Some("the original finds collations beside bytes that are no UTF-8");
     }
     PHRASES
@@ -94,7 +97,7 @@ fn script_difference(value: &[u8]) -> Option<&'static str> {
     let longer_event = include_str!("../script/events.txt").lines().any(|event| {
         let event = format!("on{}", event.to_ascii_lowercase());
         memchr::memmem::find_iter(&small, event.as_bytes())
-            .any(|at| small.get(at + event.len()).is_some_and(|next| !b" \t\n\x0b\x0c\r=/>".contains(next)))
+            .any(|at| small.get(at + event.len()).is_some_and(|next| !b" \t\n\x0b\x0c\r>".contains(next)))
     });
     Some(if longer_event {
         "in the original an event is known by how its name begins"
