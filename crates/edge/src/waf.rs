@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use reeve_base::Timestamp;
 use reeve_policy::catalogue::{Controls, WafAttackSet};
-use reeve_waf::{BASE_RULES, Engine, EngineMode, Fault, Options, Source, SourceError};
+use reeve_waf::{BASE_RULES, Engine, EngineMode, Fault, OWN_RULES, Options, Source, SourceError};
 
 use crate::rules::plainly;
 
@@ -137,7 +137,9 @@ fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<Engine, WafErr
     };
     let set_up = named.set_up.iter().map(String::as_str);
     let rules = named.rules.iter().map(String::as_str);
-    let files: Vec<&str> = [BASE].into_iter().chain(set_up).chain([POLICY]).chain(rules).collect();
+    // Those that are built in stand on nothing else.
+    let base = shelf.map(|_| BASE);
+    let files: Vec<&str> = base.into_iter().chain(set_up).chain([POLICY]).chain(rules).collect();
     let source = WithTexts { shelf, policy: promised(control) };
     // Whatever rule files say of it: the policy says that it refuses.
     let options = Options { mode: Some(EngineMode::On), ..Options::default() };
@@ -204,14 +206,6 @@ const POLICY_RULE: u32 = 999_999_002;
 
 /// More of them only say the same.
 const FAULTS_SHOWN_MAX: usize = 20;
-
-/// Until there are more.
-const OWN_RULES: &str = r#"
-SecAction "id:9700000,phase:1,pass,nolog,t:none,setvar:tx.inbound_anomaly_score_pl1=0"
-SecRule ARGS|ARGS_NAMES|REQUEST_COOKIES|REQUEST_HEADERS:User-Agent|REQUEST_HEADERS:Referer "@detectSQLi" "id:9700100,phase:2,block,capture,t:none,t:urlDecodeUni,msg:'SQL injection',severity:'CRITICAL',setvar:tx.inbound_anomaly_score_pl1=+5"
-SecRule ARGS|ARGS_NAMES|REQUEST_COOKIES|REQUEST_HEADERS:User-Agent|REQUEST_HEADERS:Referer "@detectXSS" "id:9700101,phase:2,block,capture,t:none,t:urlDecodeUni,msg:'Script injection',severity:'CRITICAL',setvar:tx.inbound_anomaly_score_pl1=+5"
-SecRule TX:inbound_anomaly_score_pl1 "@ge %{tx.inbound_anomaly_score_threshold}" "id:9709990,phase:2,deny,status:403,t:none,msg:'The score is reached'"
-"#;
 
 #[cfg(test)]
 mod tests;

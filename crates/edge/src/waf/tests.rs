@@ -22,8 +22,7 @@ fn detection_is_for_a_path_as_it_is_spelled_and_until_a_day() {
     let waf = waf(vec![DetectOnly { path: String::from("/legacy"), until }]);
     let before: Timestamp = "2027-01-31T23:59:59Z".parse().unwrap();
     for path in ["/legacy", "/legacy/", "/legacy/a"] {
-        // A slash at the end is spelled as it is.
-        assert_eq!(waf.only_detects(path, before), path != "/legacy/" || plainly(path) == path, "{path}");
+        assert!(waf.only_detects(path, before), "{path}");
         assert!(!waf.only_detects(path, until), "{path}");
     }
     for path in ["/", "/legacyx", "/legacy/../admin", "/legacy/%2e%2e/admin", "/legacy;a/b", "//legacy"] {

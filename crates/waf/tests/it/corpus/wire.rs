@@ -2,9 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use reeve_waf::{
-    Action, Engine, Facts, OWN_RULES, Options, RequestHead, ResponseHead, Scratch, Source, SourceError,
-};
+use reeve_waf::{Action, Engine, Facts, OWN_RULES, Options, RequestHead, ResponseHead, Scratch, Source, SourceError};
 
 /// Where an attack comes in.
 #[derive(Debug, Clone, Copy)]
@@ -205,10 +203,9 @@ impl At {
             Self::Json(name) => {
                 ("application/json", format!("{{\"page\":2,\"{name}\":{}}}", quoted(&text)).into_bytes())
             }
-            Self::DeepJson(name) => (
-                "application/vnd.api+json",
-                format!("{{\"list\":[1,{{\"{name}\":{}}}]}}", quoted(&text)).into_bytes(),
-            ),
+            Self::DeepJson(name) => {
+                ("application/vnd.api+json", format!("{{\"list\":[1,{{\"{name}\":{}}}]}}", quoted(&text)).into_bytes())
+            }
             Self::Member => ("application/json", format!("{{{}:1}}", quoted(&text)).into_bytes()),
             Self::Field(name) => multipart(&format!("name=\"{name}\""), value),
             Self::File => multipart(&format!("name=\"upload\"; filename=\"{text}\""), b"some bytes"),
