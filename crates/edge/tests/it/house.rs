@@ -38,12 +38,14 @@ impl Write for Lines {
     }
 }
 
-/// The controls of the demo policy, without a rate that tests would run into.
+/// The controls of the demo policy, without a rate that tests would run into, and without rules that would refuse what
+/// tests send to see what others make of it.
 pub(crate) fn demo_controls() -> Controls {
     let text = include_bytes!("../../../../policies/demo.toml");
     let policy = reeve_policy::check("demo.toml", text, jiff::civil::date(2026, 11, 21)).policy.unwrap();
     let mut controls = Controls::of(&policy);
     controls.rate_ip = None;
+    controls.waf_attack_set = None;
     controls
 }
 

@@ -252,7 +252,7 @@ const FAMILIES: [Family; 11] = [
         places: &Place::TEXTS,
     },
     everywhere("command injection", "; cat /etc/passwd", "cats and dogs"),
-    everywhere("PHP injection", "<?php system('id'); ?>", "php is taught on Mondays"),
+    everywhere("PHP injection", "<?php system('id'); ?>", "a course on PHP, on Mondays"),
     everywhere(
         "template injection",
         "{{config.__class__.__init__.__globals__['os'].popen('cat /etc/passwd').read()}}",
