@@ -74,7 +74,9 @@ impl Deployment {
                 }
                 let mut deployment = Self { loaded, policy, warnings };
                 let faults = [deployment.unwatched(), deployment.nobody(), deployment.unjudged(), deployment.swapped()];
-                for fault in faults.into_iter().flatten() {
+                let detecting =
+                    rules::detecting(&deployment.loaded.settings, &Controls::of(&deployment.policy), clock.now());
+                for fault in faults.into_iter().flatten().chain(detecting) {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 if let Some(fault) = deployment.undescribed() {

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use reeve_base::{Diagnostic, Timestamp};
 use reeve_edge::{DetectOnly, RuleFiles as Ordered, RuleShelf, WafSettings};
+use reeve_policy::catalogue::Controls;
 use reeve_waf::{Source, SourceError};
 
 use crate::rule_files::{self, RuleFiles};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// What the settings mean for the gateway.
 pub(super) fn edge(settings: &Settings) -> WafSettings {
@@ -18,6 +20,23 @@ pub(super) fn edge(settings: &Settings) -> WafSettings {
         rules: (!named.is_empty()).then(shelf),
         detect_only: detect_only.map(|one| DetectOnly { path: one.path.clone(), until: one.until }).collect(),
     }
+}
+
+/// Where nothing is refused although the policy promises it, and where that is over.
+pub(super) fn detecting(settings: &Settings, controls: &Controls, now: Timestamp) -> Vec<Diagnostic> {
+    if controls.waf_attack_set.is_none() {
+        return Vec::new();
+    }
+    let warn = |route: &settings::DetectOnly| {
+        let (message, help) = if now < route.until {
+            let message = format!("the policy promises `waf.attack_set`, and under `{}` rules only find", route.path);
+            (message, "events with the outcome `detected` say what would be refused; let it end when they are none")
+        } else {
+            (format!("rules refuse again under `{}`", route.path), "remove the entry")
+        };
+        Diagnostic::warning("settings::detect-only", message).at(route.span.clone(), "set here").help(help)
+    };
+    settings.waf.detect_only.iter().map(warn).collect()
 }
 
 /// Folders and files of rules. What is in them is looked up each time.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use reeve_base::document::{Faults, Fields, Kind, Table, Value};
-use reeve_base::{Diagnostic, Timestamp};
+use reeve_base::{Diagnostic, Span, Timestamp};
 
 use super::Located;
 use super::read::{is_path, resolved};
@@ -26,6 +26,8 @@ pub(crate) struct DetectOnly {
     pub(crate) path: String,
     /// From here on it is as everywhere: the end of the day that is named, in UTC.
     pub(crate) until: Timestamp,
+    /// Where it is written.
+    pub(crate) span: Span,
 }
 
 pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
@@ -84,7 +86,8 @@ fn read_one(item: &Value, faults: &mut Faults) -> Option<DetectOnly> {
         end
     });
     fields.finish();
-    Some(DetectOnly { path: path?.value, until: until? })
+    let Located { value: path, span } = path?;
+    Some(DetectOnly { path, until: until?, span })
 }
 
 /// The end of a day, in UTC.
