@@ -21,6 +21,7 @@ use crate::scrutiny::{self, Expected};
 use crate::traces::Exchange;
 use crate::upstream::{Answer, Permit, Pool, Pools, Upstream, UpstreamError, balanced, upgraded};
 use crate::waf::Inspection;
+use crate::worker::Worker;
 
 /// A request as the application will see it.
 struct Outbound {
@@ -43,10 +44,10 @@ pub(crate) async fn forward(
     rules: &Rules,
     pools: &Pools,
     number: usize,
-    rooms: &Rooms,
-    clock: &dyn Clock,
+    worker: &Worker,
     inspection: Option<&mut Inspection>,
 ) -> Result<Response<AnswerBody>, Refusal> {
+    let (rooms, clock) = (&worker.rooms, &*worker.shared.tools.clock);
     let (upstream, pool) = pools.upstream(number).ok_or_else(|| Refusal::Fault(String::from("no such upstream")))?;
     let Outbound { mut request, breach, unstated, upgrade } = outbound(allowed, client, rules)?;
     let expected = request.extensions_mut().remove::<Expected>();

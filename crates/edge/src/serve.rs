@@ -383,14 +383,14 @@ async fn carry_out(
         Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
         Judged::Allowed(allowed, upstream) => (allowed.carrying(record.carried(live, upstream)), upstream),
     };
-    let (clock, pools) = (&*worker.shared.tools.clock, worker.pools(live));
+    let pools = worker.pools(live);
     let Some(waf) = &live.waf else {
-        let response = forward(allowed, client, &live.rules, &pools, upstream, &worker.rooms, clock, None).await?;
+        let response = forward(allowed, client, &live.rules, &pools, upstream, worker, None).await?;
         return looked_into(worker, live, record, response).await;
     };
     let on = async |allowed, inspection: &mut Inspection| {
         let inspection = Some(inspection);
-        let response = forward(allowed, client, &live.rules, &pools, upstream, &worker.rooms, clock, inspection);
+        let response = forward(allowed, client, &live.rules, &pools, upstream, worker, inspection);
         looked_into(worker, live, record, response.await?).await
     };
     Box::pin(waf::carry(worker, live, waf, client, record, allowed, on)).await

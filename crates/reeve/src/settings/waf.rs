@@ -72,7 +72,11 @@ fn read_one(item: &Value, faults: &mut Faults) -> Option<DetectOnly> {
     };
     let mut fields = Fields::new(table, "`[[waf.detect_only]]`", faults);
     let path = fields.required::<Located<String>>("path");
-    let until = fields.required::<Located<String>>("until");
+    // With or without quotes.
+    let until = match fields.value("until").map(|value| (&value.kind, &value.span)) {
+        Some((Kind::Date(date), span)) => Some(Located { value: date.to_string(), span: span.clone() }),
+        _ => fields.required::<Located<String>>("until"),
+    };
     if let Some(wrong) = path.as_ref().filter(|path| !is_path(&path.value)) {
         let fault = Diagnostic::error("document::wrong-value", "`path` is no absolute path of a URL");
         fields.faults().push(fault.at(wrong.span.clone(), "this value").help("write a path such as \"/search\""));
