@@ -225,7 +225,9 @@ impl<'t, 'f> Fields<'t, 'f> {
 
     /// The raw value under `key`, if it is there.
     pub fn value(&mut self, key: &'static str) -> Option<&'t Value> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table.entry(key).map(|entry| &entry.value)
     }
 

@@ -47,6 +47,13 @@ pub struct Event<'e> {
 pub enum Outcome<'e> {
     /// It was let through.
     Allowed,
+    /// It was let through, although a control found what it refuses elsewhere.
+    Detected {
+        /// The control: `waf.attack_set`.
+        control: &'static str,
+        /// What it found, for the operator.
+        cause: Cow<'e, str>,
+    },
     /// A control refused it.
     Refused {
         /// The control: `rate.ip`, `input.size`.

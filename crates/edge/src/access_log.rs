@@ -238,7 +238,7 @@ fn chosen(line: &[u8], fields: &[String]) -> Vec<u8> {
 const fn trail(outcome: &Outcome<'_>) -> Trail {
     match outcome {
         Outcome::Allowed | Outcome::Failed { .. } => Trail::Requests,
-        Outcome::Refused { .. } => Trail::Security,
+        Outcome::Refused { .. } | Outcome::Detected { .. } => Trail::Security,
     }
 }
 

@@ -139,8 +139,14 @@ impl RequestBody {
         rooms: &Rooms,
         bytes_max: usize,
     ) -> Result<(Self, Option<Vec<Bytes>>), Refusal> {
-        self.room = rooms.enter();
-        let mut pieces = Vec::new();
+        // Somebody may have gathered it already.
+        let mut pieces: Vec<Bytes> = self.ahead.iter().filter_map(|frame| frame.data_ref().cloned()).collect();
+        if self.room.rooms.is_none() {
+            self.room = rooms.enter();
+        }
+        if self.room.taken > bytes_max {
+            return Ok((self, None));
+        }
         loop {
             match poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
                 Some(Ok(frame)) => {

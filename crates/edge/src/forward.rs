@@ -21,6 +21,8 @@ use crate::rules::Rules;
 use crate::scrutiny::{self, Expected};
 use crate::traces::Exchange;
 use crate::upstream::{Answer, Permit, Pool, Pools, Upstream, UpstreamError, balanced, upgraded};
+use crate::waf::Inspection;
+use crate::worker::Worker;
 
 /// A request as the application will see it.
 struct Outbound {
@@ -43,15 +45,23 @@ pub(crate) async fn forward(
     rules: &Rules,
     pools: &Pools,
     number: usize,
-    rooms: &Rooms,
-    clock: &dyn Clock,
+    worker: &Worker,
+    inspection: Option<&mut Inspection>,
 ) -> Result<Response<AnswerBody>, Refusal> {
+    let (rooms, clock) = (&worker.rooms, &*worker.shared.tools.clock);
     let (upstream, pool) = pools.upstream(number).ok_or_else(|| Refusal::Fault(String::from("no such upstream")))?;
     let Outbound { mut request, breach, unstated, upgrade } = outbound(allowed, client, rules)?;
-    if let Some(expected) = request.extensions_mut().remove::<Expected>() {
+    let expected = request.extensions_mut().remove::<Expected>();
+    let whole = expected.is_some() || inspection.is_some();
+    if let Some(expected) = expected {
         let whole = Box::pin(scrutiny::whole(request, expected, rooms)).await;
         request = whole.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
-    } else if unstated {
+    }
+    if let Some(inspection) = inspection.filter(|inspection| inspection.awaits_body()) {
+        let inspected = Box::pin(inspection.request_body(request, rooms)).await;
+        request = inspected.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
+    }
+    if unstated && !whole {
         let ahead = Box::pin(read_ahead(request, rooms)).await;
         request = ahead.map_err(|refusal| client.heads.take_body_fault().unwrap_or(refusal))?;
     }

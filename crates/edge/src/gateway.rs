@@ -33,6 +33,7 @@ use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
 use crate::traces::{Exporter, Tracer};
 use crate::upstream::{DialerError, Outward, Upstreams};
+use crate::waf::{Waf, WafError};
 use crate::worker::{self, Door, Phase, Speaks};
 
 /// What the gateway is given beside its settings.
@@ -83,6 +84,9 @@ pub enum StartError {
     /// The lists of callers cannot be used.
     #[error(transparent)]
     Callers(#[from] CallerError),
+    /// The firewall's rules cannot be used.
+    #[error(transparent)]
+    Waf(#[from] WafError),
     /// Traces cannot go to their collector.
     #[error("traces cannot be told: {0}")]
     Collector(DialerError),
@@ -114,6 +118,8 @@ pub(crate) struct Live {
     pub(crate) pages: Option<Pages>,
     /// What each upstream is looked at for, in their order.
     pub(crate) scrutiny: Vec<Arc<Scrutiny>>,
+    /// The firewall, where the policy asks for one.
+    pub(crate) waf: Option<Arc<Waf>>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -150,6 +156,7 @@ impl Live {
             callers: Callers::new(&settings.bots, controls)?,
             pages: settings.pages.as_deref().map(Pages::load).transpose()?,
             scrutiny: scrutiny(settings, controls)?,
+            waf: Waf::new(&settings.waf, controls)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
@@ -336,6 +343,7 @@ impl Gateway {
         Callers::new(&settings.bots, controls)?;
         settings.pages.as_deref().map(Pages::load).transpose()?;
         scrutiny(settings, controls)?;
+        Waf::verify(&settings.waf, controls)?;
         tracer(settings)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });

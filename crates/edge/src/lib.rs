@@ -42,6 +42,7 @@ mod taking;
 mod tls;
 mod traces;
 mod upstream;
+mod waf;
 mod worker;
 
 pub use access_log::AccessLog;
@@ -74,3 +75,4 @@ pub use settings::{
     TracingSettings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};
+pub use waf::{DetectOnly, RuleFiles, RuleShelf, WafError, WafSettings};

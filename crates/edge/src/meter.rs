@@ -379,7 +379,7 @@ const CLASS_NAMES: [&str; CLASSES] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub const HANDSHAKES: [&str; 3] = ["tls1.3", "tls1.2", "failed"];
 
 /// Controls and parts that requests end at; one that is missing here is counted as `other`.
-const CONTROLS: [&str; 24] = [
+const CONTROLS: [&str; 25] = [
     "edge.smuggling",
     "input.size",
     "edge.slow_and_flood",
@@ -388,6 +388,7 @@ const CONTROLS: [&str; 24] = [
     "input.type",
     "input.format",
     "input.charset",
+    "waf.attack_set",
     "error.no_debug",
     "error.page",
     "hdr.csp",

@@ -42,6 +42,8 @@ pub enum Refusal {
     HiddenPath,
     /// What was sent is not what the application takes.
     Unfit(Box<Unfit>),
+    /// Rules of the firewall refuse it, or its answer.
+    Waf(Box<Blocked>),
     /// The address, the user or the key has used up its rate.
     Rate {
         /// Whose requests were counted.
@@ -111,6 +113,33 @@ pub struct Unfit {
     pub(crate) allow: Option<HeaderValue>,
 }
 
+/// What the firewall refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// What the client is told.
+    pub(crate) status: StatusCode,
+    /// Rules and variables, and never the value.
+    pub(crate) cause: String,
+    /// Whether it is about the request. An answer may be nobody's doing.
+    pub(crate) of_client: bool,
+    /// Whether the connection ends with it.
+    pub(crate) closes: bool,
+    /// Where the client is sent instead.
+    pub(crate) location: Option<HeaderValue>,
+}
+
+impl Blocked {
+    /// A request that is refused with this status.
+    pub(crate) fn request(status: StatusCode, cause: String) -> Refusal {
+        Refusal::Waf(Box::new(Self { status, cause, of_client: true, closes: false, location: None }))
+    }
+
+    /// An answer that is not shown.
+    pub(crate) fn answer(status: StatusCode, cause: String) -> Refusal {
+        Refusal::Waf(Box::new(Self { status, cause, of_client: false, closes: false, location: None }))
+    }
+}
+
 impl Refusal {
     /// What the client is told.
     pub(crate) fn status(&self) -> StatusCode {
@@ -137,6 +166,7 @@ impl Refusal {
             Self::Trace { status, .. } if status.is_client_error() => *status,
             Self::Trace { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unfit(unfit) => unfit.status,
+            Self::Waf(blocked) => blocked.status,
             Self::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -155,6 +185,7 @@ impl Refusal {
             Self::HiddenPath | Self::Trace { .. } | Self::Unreadable(_) => "error.no_debug",
             Self::BadReport(_) => "hdr.csp",
             Self::Unfit(unfit) => unfit.control,
+            Self::Waf(_) => "waf.attack_set",
             Self::UpstreamError(_) => "error.page",
             Self::UpstreamDown(_) | Self::UpstreamSlow(_) | Self::UpstreamGarbled(_) | Self::NoServer { .. } => {
                 "upstream"
@@ -171,6 +202,7 @@ impl Refusal {
     /// Whether the client brought it on itself. A fault of the gateway or of the application is not held against it.
     pub(crate) const fn is_of_client(&self) -> bool {
         match self {
+            Self::Waf(blocked) => blocked.of_client,
             Self::Malformed(_)
             | Self::Version
             | Self::Expectation
@@ -209,6 +241,7 @@ impl Refusal {
     /// Whether the connection can carry another request: not when it is unclear where the next one would begin.
     pub(crate) const fn closes(&self) -> bool {
         match self {
+            Self::Waf(blocked) => blocked.closes,
             Self::Malformed(_)
             | Self::Version
             | Self::Expectation
@@ -282,6 +315,7 @@ impl fmt::Display for Refusal {
             Self::Unreadable(cause) => write!(f, "upstream answer cannot be looked into: {cause}"),
             Self::BadReport(cause) => write!(f, "report is not taken: {cause}"),
             Self::Unfit(unfit) => f.write_str(&unfit.cause),
+            Self::Waf(blocked) => f.write_str(&blocked.cause),
             Self::Banned => f.write_str("address is banned"),
             Self::Unrecorded => f.write_str("cannot be recorded"),
             Self::Fault(cause) => write!(f, "fault in the gateway: {cause}"),

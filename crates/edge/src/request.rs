@@ -47,6 +47,14 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// The port that it is for where none is named.
+    pub(crate) const fn port(self) -> u16 {
+        match self {
+            Self::Tls => 443,
+            Self::Plain => 80,
+        }
+    }
+
     pub(crate) const fn scheme(self) -> &'static str {
         match self {
             Self::Tls => "https",
@@ -164,6 +172,18 @@ impl Allowed {
         let Parsed { parts, body, .. } = &mut self.request.request;
         let has_body = !body.is_end_stream();
         (parts, has_body)
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        self.request.request.parts()
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        self.request.request.authority()
+    }
+
+    pub(crate) fn has_body(&self) -> bool {
+        !self.request.request.body.is_end_stream()
     }
 
     /// Has it carry its trace on.

@@ -51,8 +51,10 @@ use crate::refusal::Refusal;
 use crate::request::{Allowed, Client, Parsed, Transport};
 use crate::rules::Plain;
 use crate::taking::Taking;
+use crate::waf::{self, Inspection};
 use crate::worker::{At, LocalExecutor, Phase, Speaks, Worker};
-use record::{Record, Unanswered, microseconds, outcome};
+pub(crate) use record::Record;
+use record::{Unanswered, microseconds, outcome};
 
 /// Serves one connection until it ends or the gateway stops.
 pub(crate) async fn connection(
@@ -313,8 +315,8 @@ async fn answer(worker: &Rc<Worker>, client: &Rc<Client>, mut request: Request<I
     let trusted = || live.entrance.trusts(client.address);
     let tracer = live.tracing.as_ref();
     let trace = tracer.and_then(|tracer| tracer.begin(&worker.traces, &request, trusted(), started));
-    let allowance = Cell::default();
-    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance, trace };
+    let (allowance, detected) = (Cell::default(), Cell::default());
+    let record = Record { started, time, id, method, target, h1, personal, visit, order, allowance, detected, trace };
 
     if let Some(Err((refusal, line))) = finding {
         let response = refused(&refusal, id, json, h1, &live);
@@ -377,19 +379,29 @@ async fn carry_out(
     record: &Record,
     judged: Judged,
 ) -> Result<Response<AnswerBody>, Refusal> {
-    let (response, lesson) = match judged {
+    let (mut allowed, upstream) = match judged {
         Judged::Answered(response) => return Ok(response),
         Judged::Report(report) => return Box::pin(report::take(worker, live, client, *report)).await,
-        Judged::Allowed(mut allowed, upstream) => {
-            let desk = live.desks.get(upstream).and_then(Option::as_ref);
-            let lesson = desk.and_then(|desk| Lesson::begin(desk, &mut allowed, client, record.time));
-            let clock = &*worker.shared.tools.clock;
-            let allowed = allowed.carrying(record.carried(live, upstream));
-            let pools = worker.pools(live);
-            (forward(allowed, client, &live.rules, &pools, upstream, &worker.rooms, clock).await?, lesson)
+        Judged::Allowed(allowed, upstream) => (allowed, upstream),
+    };
+    let desk = live.desks.get(upstream).and_then(Option::as_ref);
+    let lesson = desk.and_then(|desk| Lesson::begin(desk, &mut allowed, client, record.time));
+    let allowed = allowed.carrying(record.carried(live, upstream));
+    let pools = worker.pools(live);
+    let response = match &live.waf {
+        None => {
+            let response = forward(allowed, client, &live.rules, &pools, upstream, worker, None).await?;
+            looked_into(worker, live, record, response).await?
+        }
+        Some(waf) => {
+            let on = async |allowed, inspection: &mut Inspection| {
+                let inspection = Some(inspection);
+                let response = forward(allowed, client, &live.rules, &pools, upstream, worker, inspection);
+                looked_into(worker, live, record, response.await?).await
+            };
+            Box::pin(waf::carry(worker, live, waf, client, record, allowed, on)).await?
         }
     };
-    let response = looked_into(worker, live, record, response).await?;
     if let Some(lesson) = lesson {
         lesson.end(response.status());
     }
@@ -398,7 +410,7 @@ async fn carry_out(
 
 /// What is asked of the application for the sake of whoever looks into its answer, and whether that is a payment page.
 fn visit(worker: &Worker, live: &Live, request: &mut Request<Incoming>) -> Option<Visit> {
-    if live.rules.traces.is_some() {
+    if live.rules.traces.is_some() || live.waf.as_ref().is_some_and(|waf| waf.responses) {
         coding::ask_for_readable(request.headers_mut());
     }
     let visit = live.rules.payment.as_ref()?.visit(request, |path| worker.shared.scripts.is_script(path))?;
@@ -603,6 +615,11 @@ fn refused(refusal: &Refusal, id: EventId, json: bool, h1: bool, live: &Live) ->
     {
         headers.insert(ALLOW, allow.clone());
     }
+    if let Refusal::Waf(blocked) = refusal
+        && let Some(location) = &blocked.location
+    {
+        headers.insert(LOCATION, location.clone());
+    }
     if refusal.closes() && h1 {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -637,7 +654,12 @@ fn finish(
         },
     );
     let (outcome, line) = match refusal {
-        None => (Outcome::Allowed, None),
+        None => match record.detected.take() {
+            Some(cause) => {
+                (Outcome::Detected { control: "waf.attack_set", cause: Cow::Owned(cause.into_string()) }, None)
+            }
+            None => (Outcome::Allowed, None),
+        },
         Some((refusal, line)) => (outcome(refusal), line),
     };
     let mut event = record.event(worker, client, outcome, Some(response.status()));
@@ -647,7 +669,7 @@ fn finish(
     }
     let took_us = event.duration_us.unwrap_or_default();
     let ending = match &event.outcome {
-        Outcome::Allowed => Ending::Allowed,
+        Outcome::Allowed | Outcome::Detected { .. } => Ending::Allowed,
         Outcome::Refused { control, .. } => Ending::Refused(control),
         Outcome::Failed { part, .. } => Ending::Failed(part),
     };

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::certificate::{Certificate, Sites};
 use crate::rate::Session;
 use crate::upstream::KeyPin;
+use crate::waf::WafSettings;
 
 /// The settings of a gateway, checked by whoever read them.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Settings {
     pub proxies: ProxySettings,
     /// Which programs are refused, and which are not.
     pub bots: BotSettings,
+    /// The rules of the firewall, where the policy asks for one.
+    pub waf: WafSettings,
     /// A folder of error pages of the deployment's own.
     pub pages: Option<PathBuf>,
     /// Where traces go; nowhere without it, and then they cost nothing.

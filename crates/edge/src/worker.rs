@@ -20,6 +20,7 @@ use crate::meter::Meter;
 use crate::serve;
 use crate::traces::LocalTraces;
 use crate::upstream::{self, Pools};
+use crate::waf::Desk;
 
 /// Spawns on the worker's own thread: nothing that serves a request ever changes threads.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) meter: Arc<Meter>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rooms: Rooms,
+    /// For looking into requests.
+    pub(crate) desk: Rc<Desk>,
     /// The connections to the applications: a reload makes them anew.
     pools: RefCell<Option<Rc<Pools>>>,
     /// Whether another process has taken over: read for each answer, so apart from `phase`, which has a lock.
@@ -132,6 +135,7 @@ pub(crate) fn run(
             leaving: Cell::new(false),
             silence: drain / 2,
             rooms: Rooms::default(),
+            desk: Rc::default(),
         });
         let mut accepting = JoinSet::new();
         for door in doors {

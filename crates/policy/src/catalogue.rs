@@ -18,6 +18,7 @@ mod prove;
 mod rate;
 mod uptime;
 mod value;
+mod waf;
 
 pub use answers::*;
 pub use ban::*;
@@ -30,6 +31,7 @@ pub use prove::*;
 pub use rate::*;
 pub use spec::{Difference, Facts, Parameter};
 pub use uptime::*;
+pub use waf::*;
 
 use spec::Spec;
 pub(crate) use value::english_list;
@@ -139,6 +141,7 @@ controls! {
     input_type: InputType,
     input_format: InputFormat,
     input_charset: InputCharset,
+    waf_attack_set: WafAttackSet,
     error_page: ErrorPage,
     error_no_debug: ErrorNoDebug,
     pay_scripts: PayScripts,

@@ -5,6 +5,7 @@
 //! [`Notes::fault`]; what could not be seen is a [`Cause`]. The judgement follows from the three, in one place.
 
 mod at_rest;
+mod attacks;
 mod ban;
 mod caches;
 mod callers;
@@ -133,6 +134,7 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::InputType(control) => Way::Probe(control),
         Control::InputFormat(control) => Way::Probe(control),
         Control::InputCharset(control) => Way::Probe(control),
+        Control::WafAttackSet(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),
         Control::ErrorNoDebug(control) => Way::Probe(control),
         Control::PayScripts(control) => Way::Probe(control),

@@ -1,6 +1,7 @@
 //! One deployment: its settings and its policy, read together and turned into a running gateway.
 
 mod control;
+mod rules;
 mod tracing;
 mod upstreams;
 
@@ -73,7 +74,9 @@ impl Deployment {
                 }
                 let mut deployment = Self { loaded, policy, warnings };
                 let faults = [deployment.unwatched(), deployment.nobody(), deployment.unjudged(), deployment.swapped()];
-                for fault in faults.into_iter().flatten() {
+                let detecting =
+                    rules::detecting(&deployment.loaded.settings, &Controls::of(&deployment.policy), clock.now());
+                for fault in faults.into_iter().flatten().chain(detecting) {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 if let Some(fault) = deployment.undescribed() {
@@ -402,6 +405,11 @@ impl Deployment {
                 settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
                 "the folder holds `404.html`, `4xx.html`, `5xx.html`, `default.html`, any of them; see docs/guide/answers.md",
             ),
+            StartError::Waf(_) => (
+                "settings::waf",
+                settings.waf.rules.first().map(|rules| rules.span.clone()).unwrap_or_default(),
+                "each fault names its file and line; `reeve waf test --rules DIR TESTS` tries rules without a gateway",
+            ),
             StartError::Document(cause) => (
                 "settings::openapi",
                 upstreams::document_span(settings, cause),
@@ -531,6 +539,7 @@ pub(crate) fn edge_settings(settings: &Settings) -> reeve_edge::Settings {
             allow: plain(&settings.bots.allow),
             fingerprints: plain(&settings.bots.fingerprints),
         },
+        waf: rules::edge(settings),
         pages: settings.pages.as_ref().map(|pages| pages.value.clone()),
         tracing: settings.tracing.as_ref().map(tracing::edge),
         workers: settings.server.workers.into(),

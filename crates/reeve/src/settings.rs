@@ -17,6 +17,7 @@ mod session;
 mod tls;
 mod tracing;
 mod upstream;
+mod waf;
 mod watch;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreS
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use tracing::Tracing;
 pub(crate) use upstream::{Circuit, Health, Route, Upstream};
+pub(crate) use waf::{DetectOnly, Waf};
 pub(crate) use watch::{WatchRule, WatchSettings};
 
 /// What a deployment is set to. Every path is absolute.
@@ -69,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) session: Session,
     /// Which programs are refused, and which are not.
     pub(crate) bots: Bots,
+    /// The rules of the firewall.
+    pub(crate) waf: Waf,
     /// Which logs of other programs are watched.
     pub(crate) watch: Vec<WatchSettings>,
     /// The folder of error pages of one's own.

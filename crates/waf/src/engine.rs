@@ -4,7 +4,7 @@ use crate::memory::Memory;
 use crate::program::Program;
 use crate::rule::EngineMode;
 use crate::seclang::{self, Fault, Source};
-use crate::transaction::{Facts, Scratch, Transaction};
+use crate::transaction::{Facts, Paused, Scratch, Transaction};
 
 /// How rules are compiled and run.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,12 @@ impl Engine {
     #[must_use]
     pub fn warnings(&self) -> &[Fault] {
         &self.program.warnings
+    }
+
+    /// Goes on with a transaction of this engine. One of another engine's would be judged by numbers that mean nothing.
+    #[must_use]
+    pub fn resume(&self, paused: Paused) -> Transaction<'_> {
+        Transaction::resumed(self, paused)
     }
 
     /// How many rules there are, chained ones counted once.

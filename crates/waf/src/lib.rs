@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+mod base_rules;
 mod byte_set;
 mod collections;
 mod engine;
@@ -28,8 +29,9 @@ pub mod trial;
 mod values;
 mod variable;
 
+pub use base_rules::BASE_RULES;
 pub use engine::{Engine, Options};
 pub use own::{OWN_RULES, OWN_RULES_VERSION};
 pub use rule::{EngineMode, Phase, Place, Severity};
 pub use seclang::{Fault, Source, SourceError};
-pub use transaction::{Action, Facts, Match, Refusal, Report, RequestHead, ResponseHead, Scratch, Transaction};
+pub use transaction::{Action, Facts, Match, Paused, Refusal, Report, RequestHead, ResponseHead, Scratch, Transaction};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::engine::Engine;
 use crate::fill;
-use crate::rule::{Allow, Phase, Place, Severity};
+use crate::rule::{Allow, Collection, Phase, Place, Severity};
 use crate::run::{Course, Run, State};
 use crate::variable::Variable;
 
@@ -115,7 +115,49 @@ pub struct Transaction<'e> {
     now: i64,
 }
 
+/// A transaction between two of its parts, held without its engine, so that it can be waited with or given to another
+/// thread.
+#[derive(Debug)]
+pub struct Paused {
+    report: Report,
+    state: Box<State>,
+    course: Course,
+    now: i64,
+}
+
+impl Paused {
+    /// What has been found so far.
+    #[must_use]
+    pub const fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The buffers, where nothing more is wanted of it.
+    #[must_use]
+    pub fn into_scratch(self) -> Scratch {
+        Scratch(self.state)
+    }
+}
+
 impl<'e> Transaction<'e> {
+    pub(crate) fn resumed(engine: &'e Engine, paused: Paused) -> Self {
+        let Paused { report, state, course, now } = paused;
+        Self { engine, report, state, course, now }
+    }
+
+    /// Puts it aside until [`Engine::resume`].
+    #[must_use]
+    pub fn pause(self) -> Paused {
+        Paused { report: self.report, state: self.state, course: self.course, now: self.now }
+    }
+
+    /// The number that a member of TX holds; none if it is not set. `name` in lower case.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<i64> {
+        let held = self.state.store.find(&self.engine.program.names, Collection::Tx, name.as_bytes())?;
+        Some(held.number(&self.state.values))
+    }
+
     pub(crate) fn new(engine: &'e Engine, facts: &Facts<'_>, scratch: Scratch) -> Self {
         let Scratch(mut state) = scratch;
         state.clear(&engine.program);

@@ -21,10 +21,10 @@ use crate::traces::{Carried, Trace};
 use crate::worker::{Phase, Worker};
 
 /// What is kept of a request for its event, after the request itself has gone on.
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) started: Ticks,
-    pub(super) time: reeve_base::Timestamp,
-    pub(super) id: EventId,
+    pub(crate) time: reeve_base::Timestamp,
+    pub(crate) id: EventId,
     pub(super) method: Method,
     pub(super) target: Option<PathAndQuery>,
     /// Whether the connection has one request after the other.
@@ -36,6 +36,8 @@ pub(super) struct Record {
     pub(super) order: Option<HeaderOrder>,
     /// How it stands with the limits on rates, once they have counted it.
     pub(super) allowance: Cell<Allowance>,
+    /// What rules would have refused, where they only find.
+    pub(crate) detected: Cell<Option<Box<str>>>,
     /// Its trace, where requests are traced.
     pub(super) trace: Option<Trace>,
 }

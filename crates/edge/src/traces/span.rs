@@ -132,6 +132,7 @@ pub(super) fn server(sampled: &Sampled, ended: &Ended<'_>) -> Span {
     let (outcome, stopped) = match &event.outcome {
         Outcome::Allowed => ("allowed", None),
         Outcome::Refused { control, cause } => ("refused", Some(("reeve.control", "control", *control, cause))),
+        Outcome::Detected { control, cause } => ("detected", Some(("reeve.control", "control", *control, cause))),
         Outcome::Failed { part, cause } => ("failed", Some(("reeve.part", "part", *part, cause))),
     };
     if ended.shows("outcome") {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reeve_base::{Clock, Recorder, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, Bans, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, ServerAddress, Session,
-    Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    Settings, Sites, Tools, UpstreamScheme, UpstreamSettings, WafSettings,
 };
 use reeve_policy::catalogue::{Control, Controls};
 
@@ -38,12 +38,14 @@ impl Write for Lines {
     }
 }
 
-/// The controls of the demo policy, without a rate that tests would run into.
+/// The controls of the demo policy, without a rate that tests would run into, and without rules that would refuse what
+/// tests send to see what others make of it.
 pub(crate) fn demo_controls() -> Controls {
     let text = include_bytes!("../../../../policies/demo.toml");
     let policy = reeve_policy::check("demo.toml", text, jiff::civil::date(2026, 11, 21)).policy.unwrap();
     let mut controls = Controls::of(&policy);
     controls.rate_ip = None;
+    controls.waf_attack_set = None;
     controls
 }
 
@@ -118,6 +120,7 @@ impl House {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            waf: WafSettings::default(),
             pages: None,
             tracing: None,
             workers: 2,

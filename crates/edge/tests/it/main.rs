@@ -32,3 +32,4 @@ mod smuggling;
 mod traces;
 mod upstreams;
 mod validation;
+mod waf;

@@ -262,7 +262,6 @@ pub const PLANNED: &[Planned] = &[
     plan("prove", "tls.scan_age"),
     plan("supply", "vcs.review"),
     plan("supply", "vuln.shift_left"),
-    plan("cloud", "waf.attack_set"),
     plan("edge", "waf.custom"),
     plan("edge", "waf.rule_age"),
     plan("watch", "watch.access_rules"),

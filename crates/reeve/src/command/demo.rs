@@ -13,6 +13,7 @@ use clap::Args;
 use reeve_base::{Clock, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, BotSettings, Certificate, Gateway, LocalAuthority, ProxySettings, Routing, Settings, Sites, Tools,
+    WafSettings,
 };
 use reeve_policy::Policy;
 use reeve_policy::catalogue::Controls;
@@ -139,6 +140,7 @@ impl Demo {
             session: prove::sample_session(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            waf: WafSettings::default(),
             pages: None,
             tracing: None,
             workers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

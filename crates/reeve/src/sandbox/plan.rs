@@ -101,6 +101,10 @@ impl Plan {
             // Read again at every reload.
             plan.read(&pages.value);
         }
+        for rules in &settings.waf.rules {
+            // And at every reload; a set-up may lie beside them.
+            plan.read(&rules.value);
+        }
         for watch in &settings.watch {
             // The whole folder, even a shared one: rotation puts another file under the name.
             if let Some(folder) = watch.file.value.parent() {

@@ -11,7 +11,7 @@ use reeve_edge::AccessLog;
 
 use super::{
     Access, Listen, Located, Prove, Sandbox, Server, Settings, Sites, Surroundings, ban, callers, keeping, sense,
-    session, tls, tracing, upstream, watch,
+    session, tls, tracing, upstream, waf, watch,
 };
 
 /// The one format there is.
@@ -44,6 +44,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ban = section(&mut top, "ban", None);
     let session = section(&mut top, "session", None);
     let bots = section(&mut top, "bots", None);
+    let waf = section(&mut top, "waf", None);
     let watch = top.value("watch");
     let pages = section(&mut top, "pages", None);
     let log = section(&mut top, "log", None);
@@ -69,6 +70,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
     let ban = ban::read(ban.unwrap_or(&empty), faults);
     let session = session::read(session.unwrap_or(&empty), faults);
     let bots = callers::read_bots(bots.unwrap_or(&empty), faults);
+    let waf = waf::read(waf.unwrap_or(&empty), folder, faults);
     let watch = watch::read(watch, folder, faults);
     let pages = pages.and_then(|table| read_pages(table, folder, faults));
     let (access, fields) = read_access(log.unwrap_or(&empty), folder, faults);
@@ -92,6 +94,7 @@ fn top(root: &Table, around: &Surroundings, faults: &mut Faults) -> Option<Setti
         ban,
         session,
         bots,
+        waf,
         watch,
         pages,
         access,

@@ -2,7 +2,7 @@
 
 use crate::transcript::{root, run, transcript};
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "demo",
     "init",
     "check",

@@ -15,6 +15,7 @@ fn every_fault_of_settings_is_shown_with_its_remedy() {
         "bare",
         "acme",
         "session",
+        "waf",
         "upstreams",
         "callers",
         "no-proxies",

@@ -96,6 +96,7 @@ impl Bench {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            waf: reeve_edge::WafSettings::default(),
             pages: None,
             tracing: None,
             workers: 2,

@@ -155,6 +155,7 @@ fn off(control: &Control) -> Off {
         | Control::InputType(_)
         | Control::InputFormat(_)
         | Control::InputCharset(_)
+        | Control::WafAttackSet(_)
         | Control::ErrorPage(_)
         | Control::ErrorNoDebug(_)
         | Control::BanHttp(_)
@@ -274,6 +275,7 @@ fn inside(control: &Control) -> Inside {
         | Control::UptimeExclusions(_)
         | Control::BotUa(_)
         | Control::BotSignature(_)
+        | Control::WafAttackSet(_)
         | Control::HostFirewall(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,

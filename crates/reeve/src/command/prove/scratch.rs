@@ -9,7 +9,7 @@ use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, Bans, BotSettings, Certificate, ContractSettings, Gateway, LocalAuthority, ProxySettings, Routing,
-    ServerAddress, Session, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
+    ServerAddress, Session, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings, WafSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -152,6 +152,7 @@ impl Scratch {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
+            waf: WafSettings::default(),
             pages: None,
             tracing: None,
             workers: 1,

@@ -1,0 +1,211 @@
+//! The web application firewall: rules that look into requests before they go on and into answers before they are seen.
+//!
+//! The rules and the engine that runs them are in the crate `reeve-waf`; here is what the policy asks of them, what they
+//! are shown of a request, and what becomes of their word. A body is looked into whole or refused, never half. What the
+//! policy does not ask for costs a request one comparison.
+
+mod desk;
+mod inspection;
+mod told;
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use reeve_base::Timestamp;
+use reeve_policy::catalogue::{Controls, WafAttackSet};
+use reeve_waf::{BASE_RULES, Engine, EngineMode, Fault, OWN_RULES, Options, Source, SourceError};
+
+use crate::rules::plainly;
+
+pub(crate) use desk::Desk;
+pub(crate) use inspection::{Inspection, carry};
+
+/// What a deployment says of its firewall.
+#[derive(Debug, Clone, Default)]
+pub struct WafSettings {
+    /// The rules; none for those that are built in.
+    pub rules: Option<Arc<dyn RuleShelf>>,
+    /// Where rules only find, and nothing is refused, until a day.
+    pub detect_only: Vec<DetectOnly>,
+}
+
+/// A part of the site on which rules only find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DetectOnly {
+    /// It and what is below it, as it is spelled plainly.
+    pub path: String,
+    /// From here on it is as everywhere.
+    pub until: Timestamp,
+}
+
+/// Rule files that a deployment has named. They are read at start, at every reload and at every check.
+pub trait RuleShelf: Source + fmt::Debug + Send + Sync {
+    /// Which files there are, in their order.
+    ///
+    /// # Errors
+    /// Why there are none, with what to do about it.
+    fn files(&self) -> Result<RuleFiles, String>;
+}
+
+/// Names of rule files, as their shelf reads them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by whoever has rules")]
+pub struct RuleFiles {
+    /// Those that set rules up: what the policy says goes after them.
+    pub set_up: Vec<String>,
+    /// The rules.
+    pub rules: Vec<String>,
+}
+
+/// Why rules cannot be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WafError {
+    /// There are none.
+    Files(String),
+    /// They cannot be run as they are written; never empty.
+    Faults(Vec<Fault>),
+}
+
+impl std::error::Error for WafError {}
+
+impl fmt::Display for WafError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files(cause) => f.write_str(cause),
+            Self::Faults(faults) => {
+                let count = faults.len();
+                let s = if count == 1 { "" } else { "s" };
+                write!(f, "the firewall's rules cannot be loaded, {count} fault{s}")?;
+                faults.iter().take(FAULTS_SHOWN_MAX).try_for_each(|fault| write!(f, "\n  {fault}"))?;
+                let more = count.saturating_sub(FAULTS_SHOWN_MAX);
+                if more > 0 { write!(f, "\n  and {more} more") } else { Ok(()) }
+            }
+        }
+    }
+}
+
+/// What requests and answers are looked into for. Immutable: a reload makes a new one.
+#[derive(Debug)]
+pub(crate) struct Waf {
+    engine: Arc<Engine>,
+    body_bytes_max: usize,
+    /// Whether answers are looked into.
+    pub(crate) responses: bool,
+    detect_only: Vec<DetectOnly>,
+}
+
+impl Waf {
+    /// None if the policy asks for none.
+    pub(crate) fn new(settings: &WafSettings, controls: &Controls) -> Result<Option<Arc<Self>>, WafError> {
+        let Some(control) = &controls.waf_attack_set else { return Ok(None) };
+        Ok(Some(Arc::new(Self {
+            engine: Arc::new(load(settings, control)?),
+            body_bytes_max: usize::try_from(control.body.bytes()).unwrap_or(usize::MAX),
+            responses: control.responses,
+            detect_only: settings.detect_only.clone(),
+        })))
+    }
+
+    /// Whether such rules can be used. Those that are named are tried, whether a control asks for them or not: ones that
+    /// are wrong are told of at once.
+    pub(crate) fn verify(settings: &WafSettings, controls: &Controls) -> Result<(), WafError> {
+        match &controls.waf_attack_set {
+            Some(control) => load(settings, control).map(drop),
+            None if settings.rules.is_some() => load(settings, &WafAttackSet::default()).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether rules only find on this path. Only as it is spelled plainly: what an application may read otherwise is
+    /// held to the rules.
+    fn only_detects(&self, path: &str, now: Timestamp) -> bool {
+        let below = |route: &str| {
+            let rest = path.strip_prefix(route.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.detect_only.iter().any(|route| now < route.until && below(&route.path)) && *plainly(path) == *path
+    }
+}
+
+/// Loads the rules: what every rule stands on, their own set-up, what the policy says, the rules.
+fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<Engine, WafError> {
+    let shelf = settings.rules.as_deref();
+    let named = match shelf {
+        Some(shelf) => shelf.files().map_err(WafError::Files)?,
+        None => RuleFiles { set_up: Vec::new(), rules: vec![OWN.to_owned()] },
+    };
+    let set_up = named.set_up.iter().map(String::as_str);
+    let rules = named.rules.iter().map(String::as_str);
+    // Those that are built in stand on nothing else.
+    let base = shelf.map(|_| BASE);
+    let files: Vec<&str> = base.into_iter().chain(set_up).chain([POLICY]).chain(rules).collect();
+    let source = WithTexts { shelf, policy: promised(control) };
+    // Whatever rule files say of it: the policy says that it refuses.
+    let options = Options { mode: Some(EngineMode::On), ..Options::default() };
+    Engine::load(&files, &source, options).map_err(WafError::Faults)
+}
+
+/// What the policy says, under the names that versions 3 and 4 of the Core Rule Set know.
+fn promised(control: &WafAttackSet) -> String {
+    let mut text = format!("SecAction \"id:{POLICY_RULE},phase:1,pass,nolog,t:none");
+    let levels = ["blocking_paranoia_level", "detection_paranoia_level", "paranoia_level", "executing_paranoia_level"];
+    for name in levels {
+        let _ = write!(text, ",setvar:tx.{name}={}", control.paranoia);
+    }
+    let _ = writeln!(text, ",setvar:tx.inbound_anomaly_score_threshold={}\"", control.threshold);
+    text
+}
+
+/// Files of a shelf, and the texts that are on none.
+struct WithTexts<'s> {
+    shelf: Option<&'s dyn RuleShelf>,
+    policy: String,
+}
+
+impl WithTexts<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        match name {
+            BASE => Some(BASE_RULES),
+            POLICY => Some(&self.policy),
+            OWN => Some(OWN_RULES),
+            _ => None,
+        }
+    }
+
+    fn shelf(&self, name: &str) -> Result<&dyn RuleShelf, SourceError> {
+        let cause = || String::from("the rules that are built in have no such file");
+        self.shelf.ok_or_else(|| SourceError { name: name.to_owned(), cause: cause() })
+    }
+}
+
+impl Source for WithTexts<'_> {
+    fn read(&self, name: &str, beside: Option<&str>) -> Result<Vec<u8>, SourceError> {
+        match self.text(name) {
+            Some(text) => Ok(text.as_bytes().to_vec()),
+            None => self.shelf(name)?.read(name, beside),
+        }
+    }
+
+    fn list(&self, pattern: &str, beside: Option<&str>) -> Result<Vec<String>, SourceError> {
+        if self.text(pattern).is_some() {
+            Ok(vec![pattern.to_owned()])
+        } else {
+            self.shelf(pattern)?.list(pattern, beside)
+        }
+    }
+}
+
+/// Names of texts that are in no file.
+const BASE: &str = "<base settings>";
+const POLICY: &str = "<policy>";
+const OWN: &str = "<built-in rules>";
+
+/// An id that no rule set is known to use.
+const POLICY_RULE: u32 = 999_999_002;
+
+/// More of them only say the same.
+const FAULTS_SHOWN_MAX: usize = 20;
+
+#[cfg(test)]
+mod tests;
