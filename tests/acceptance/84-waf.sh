@@ -136,6 +136,8 @@ check "a route on which rules only find" "$REEVE" reload --config gate/reeve.tom
 check "nothing is refused there, and elsewhere it is" is "$(code "$site/learning/a?canary=sings") $(code "$site/learn?canary=sings")" "200 403"
 found() { grep -q '"object":"/learning/a.*"outcome":"detected","control":"waf.attack_set","cause":"rule 1000 at ARGS:canary"' gateway.out; }
 check "and its event says what would have been" within 3 found
+run "$REEVE" prove --config gate/reeve.toml
+check "the probe tells of the route" has "$(tr -s ' \n' ' ' <<<"$out")" "/learning rules only find"
 sed -i '/^\[\[waf.detect_only\]\]/,$d' gate/reeve.toml
 
 # --- the Core Rule Set of Debian ------------------------------------------------------------------------------------

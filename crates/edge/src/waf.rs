@@ -117,6 +117,11 @@ impl Waf {
         }
     }
 
+    /// Where rules only find.
+    pub(crate) fn only_detecting(&self, now: Timestamp) -> impl Iterator<Item = String> {
+        self.detect_only.iter().filter(move |route| now < route.until).map(|route| route.path.clone())
+    }
+
     /// Whether rules only find on this path. Only as it is spelled plainly: what an application may read otherwise is
     /// held to the rules.
     fn only_detects(&self, path: &str, now: Timestamp) -> bool {

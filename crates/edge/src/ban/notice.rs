@@ -103,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::rate::Counted;
+    use crate::refusal::Blocked;
 
     fn weights(name: &str) -> Weights {
         let mut controls = Controls::default();
@@ -131,6 +132,8 @@ mod tests {
         check("/account", 403, Some(&Refusal::UpstreamError(StatusCode::FORBIDDEN)), 0, standard.sign_in);
         check("/x", 400, Some(&Refusal::Malformed("x")), 0, standard.refusal);
         check("/x", 405, Some(&Refusal::Method), 0, standard.refusal);
+        let attack = Blocked::request(StatusCode::FORBIDDEN, String::new());
+        check("/x", 403, Some(&attack), 0, standard.refusal);
         check("/x", 429, Some(&Refusal::Rate { counted: Counted::Address, retry_after: Duration::ZERO }), 0, 1);
         check("/x", 400, None, 0, 0);
     }
@@ -141,5 +144,6 @@ mod tests {
         check("/.env", 503, Some(&Refusal::Unrecorded), 0, 0);
         check("/.env", 500, Some(&Refusal::Fault(String::new())), 0, 0);
         check("/x", 500, Some(&Refusal::UpstreamError(StatusCode::INTERNAL_SERVER_ERROR)), 0, 0);
+        check("/x", 403, Some(&Blocked::answer(StatusCode::FORBIDDEN, String::new())), 0, 0);
     }
 }

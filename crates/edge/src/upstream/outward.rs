@@ -101,6 +101,14 @@ impl Outward {
         Some(self.shared.upgrade()?.live.load().rates.session.clone())
     }
 
+    /// The parts of the site on which the firewall's rules only find at present.
+    #[must_use]
+    pub fn only_detects(&self) -> Vec<String> {
+        let Some(shared) = self.shared.upgrade() else { return Vec::new() };
+        let (live, now) = (shared.live.load(), shared.tools.clock.now());
+        live.waf.iter().flat_map(|waf| waf.only_detecting(now)).collect()
+    }
+
     /// Shakes hands with a server on this machine as if it were the application `name`, or the first one, and ends the
     /// connection: what a probe needs to see whom the gateway would believe. Nothing is sent over it.
     ///

@@ -11,7 +11,7 @@ use http::header::{CONTENT_ENCODING, COOKIE, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
-use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Transaction};
+use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Scratch, Transaction};
 
 use crate::answers::coding::{Coding, Decoder};
 use crate::body::{AnswerBody, RequestBody, Rooms};
@@ -33,6 +33,8 @@ pub(crate) struct Inspection {
     only_detects: bool,
     /// The body of the request has still to be looked into.
     awaits_body: bool,
+    /// Its buffers have grown to a size that others need not keep.
+    outgrown: bool,
 }
 
 /// Looks into a request, has `forward` bring its answer, and looks into that.
@@ -71,7 +73,7 @@ impl Inspection {
         let paused = waf.engine.begin(&facts, desk.take()).pause();
         let only_detects = waf.only_detects(allowed.parts().uri.path(), record.time);
         let (waf, desk, awaits_body) = (Arc::clone(waf), Rc::clone(desk), allowed.has_body());
-        Self { waf, desk, paused: Some(paused), only_detects, awaits_body }
+        Self { waf, desk, paused: Some(paused), only_detects, awaits_body, outgrown: false }
     }
 
     async fn all(
@@ -210,6 +212,7 @@ impl Inspection {
         if text.len() <= HEAVY_BYTES {
             return self.part(side, |transaction| side.body(transaction, &text));
         }
+        self.outgrown = true;
         let broken = || Refusal::Fault(String::from("looking into a body broke off"));
         let room = Arc::clone(&self.desk.heavy).acquire_owned().await.map_err(|_| broken())?;
         let (engine, paused) = (Arc::clone(&self.waf.engine), self.paused.take().ok_or_else(broken)?);
@@ -256,8 +259,16 @@ impl Inspection {
         let transaction = self.waf.engine.resume(self.paused.take()?);
         let score = score(&transaction);
         let (report, scratch) = transaction.end();
-        self.desk.give_back(scratch);
+        self.leave(scratch);
         report.refusal.as_ref().filter(|_| self.only_detects).map(|_| told(&report, score))
+    }
+}
+
+impl Inspection {
+    fn leave(&self, scratch: Scratch) {
+        if !self.outgrown {
+            self.desk.give_back(scratch);
+        }
     }
 }
 
@@ -265,7 +276,7 @@ impl Drop for Inspection {
     /// A request that is given up leaves its buffers behind as well.
     fn drop(&mut self) {
         if let Some(paused) = self.paused.take() {
-            self.desk.give_back(paused.into_scratch());
+            self.leave(paused.into_scratch());
         }
     }
 }

@@ -21,6 +21,11 @@ impl Probe for WafAttackSet {
 
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
         Box::pin(async move {
+            if site.house().is_ok() {
+                for path in site.status().await?.waf.only_detects {
+                    notes.fault(format!("under {path} rules only find, and nothing is refused"));
+                }
+            }
             let mut seen = Seen::default();
             for (number, family) in FAMILIES.iter().enumerate() {
                 for place in family.places(site, number) {

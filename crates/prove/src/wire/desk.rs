@@ -45,6 +45,9 @@ pub(crate) struct Status {
     pub(crate) upstreams: Vec<UpstreamStatus>,
     /// What its limits on rates stand on; none if no gateway runs.
     pub(crate) rates: Option<RatesStatus>,
+    /// How its rules look into requests.
+    #[serde(default)]
+    pub(crate) waf: WafStatus,
     /// What it knows of bots.
     pub(crate) bots: Option<BotsStatus>,
 }
@@ -78,6 +81,14 @@ pub(crate) struct SharedStatus {
     pub(crate) nodes: u32,
     /// Why what they count is not exact now; none if it is.
     pub(crate) cause: Option<String>,
+}
+
+/// How its rules look into requests.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct WafStatus {
+    /// Parts of the site on which they only find.
+    #[serde(default)]
+    pub(crate) only_detects: Vec<String>,
 }
 
 /// What the deployment says of its lists of bots.

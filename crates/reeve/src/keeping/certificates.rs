@@ -80,6 +80,11 @@ impl Keeping {
         self.care.outward.get().map(Outward::outlook).unwrap_or_default()
     }
 
+    /// Where the firewall's rules only find.
+    pub(super) fn only_detects(&self) -> Vec<String> {
+        self.care.outward.get().map(Outward::only_detects).unwrap_or_default()
+    }
+
     /// What the application knows a user by.
     pub(super) fn session(&self) -> Option<Session> {
         self.care.outward.get()?.session()

@@ -83,6 +83,7 @@ impl Keeping {
                 "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok(),
                 "judges": self.bans.judged_prints(),
             },
+            "waf": { "only_detects": self.only_detects() },
             "firewall": self.firewall.get().map(|firewall| firewall.status()),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,
