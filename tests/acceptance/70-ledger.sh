@@ -167,9 +167,13 @@ say "a witness that is away"
 stop "$witness" 10
 up fifth site
 traffic 5
-run reeve prove --json
-printf '%s' "$out" >proof.json
-check "the clause is unknown, and not kept" is "$(verdict tamper-evident)" unknown
+# What the witness has cosigned covers the ledger until the next entries are sealed.
+is_unknown() {
+  run reeve prove --json
+  printf '%s' "$out" >proof.json
+  [[ $(verdict tamper-evident) == unknown ]]
+}
+check "the clause is unknown, and not kept" within 20 is_unknown
 down
 
 say "a second process on the same folder"
