@@ -261,7 +261,9 @@ POLICY
     printf '%s' "$out" >report.json
     json report.json "[row['verdict'] for row in d['clauses'] if row['clause'] == 'firewall'][0]"
   }
-  check "rules that drop the rest are kept" is "$(judged)" kept
+  # The gateway says that it serves before it has looked at the host's rules.
+  is_kept() { [[ $(judged) == kept ]]; }
+  check "rules that drop the rest are kept" within 15 is_kept
   rules drop "443, 22"
   check "in another order too" is "$(judged)" kept
   rules drop "22, 443, 5432"
