@@ -131,12 +131,20 @@ fn wrong_rules_and_missing_tests_are_said() {
         (&["--rules", "tests", "tests"], "no rules in `tests`"),
         (&["--rules", "rules.conf", "rules.conf"], "rules.conf: line 2: "),
         (&["--rules", "rules.conf", "tests", "--only", "9*"], "no test has an id of the pattern"),
-        (&["tests"], "no rules are named"),
     ] {
         let refused = run(folder.path(), &[&["waf", "test"], args].concat(), b"");
         assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{args:?}");
         assert!(refused.stderr.contains(words), "{args:?}: {}", refused.stderr);
     }
+}
+
+#[test]
+fn without_rules_those_run_that_are_built_in() {
+    let test = "rule_id: 9701002\ntests:\n  - test_id: 1\n    stages:\n      - input: { uri: \"/?q=1%27%20union%20select%20password%20from%20users--\", headers: { Host: localhost } }\n        output: { status: 403 }\n";
+    let folder = bench(&[("own.yaml", test)]);
+    let own = run(folder.path(), &["waf", "test", "--mode", "blocking", "--paranoia", "1", "own.yaml"], b"");
+    assert_eq!(own.code, 0, "{}{}", own.stdout, own.stderr);
+    assert!(own.stderr.contains("rules from 1 file"), "{}", own.stderr);
 }
 
 #[test]

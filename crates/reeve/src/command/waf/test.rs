@@ -10,13 +10,12 @@ use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use reeve_base::{Clock, SystemClock};
 use reeve_waf::trial::{self, Bench, Overrides};
-use reeve_waf::{Engine, EngineMode, Fault, Options};
+use reeve_waf::{Engine, EngineMode, Fault, OWN_RULES, Options};
 
 use crate::diagnostics::plural;
 use crate::exit::ExitCode;
-use crate::failure::Advise;
 use crate::input;
-use crate::rule_files::{self, RuleFiles};
+use crate::rule_files::{self, Arranged, RuleFiles};
 use crate::screen::Screen;
 
 /// Run tests of rules against rules, without a server
@@ -34,7 +33,8 @@ pub(crate) struct TestArgs {
     #[arg(value_name = "TESTS", required = true)]
     tests: Vec<PathBuf>,
 
-    /// A folder of rules (a Core Rule Set, or *.conf files) or a rule file; in the order in which they are given
+    /// A folder of rules (a Core Rule Set, or *.conf files) or a rule file; in the order in which they are given. Without
+    /// it, the rules that are built in
     #[arg(long, value_name = "DIR|FILE")]
     rules: Vec<PathBuf>,
 
@@ -130,18 +130,23 @@ fn overrides(path: &std::path::Path) -> anyhow::Result<Overrides> {
 
 /// Loads the rules, in the order: base settings, set-up of the rules, settings of the tests, rules.
 fn load(args: &TestArgs, screen: &Screen) -> anyhow::Result<Engine> {
-    if args.rules.is_empty() {
-        return Err(anyhow!("no rules are named")).hint("name a folder or a file of rules: `--rules DIR`");
-    }
     rule_files::present(&args.rules)?;
-    let arranged = rule_files::arrange(&args.rules)?;
     let mut source = RuleFiles::default();
+    let arranged = if args.rules.is_empty() {
+        source.put(BUILT_IN, OWN_RULES.to_owned());
+        Arranged { files: vec![BUILT_IN.to_owned()], set_up: 0 }
+    } else {
+        rule_files::arrange(&args.rules)?
+    };
     source.put(BASE, trial::BASE.to_owned());
     source.put(SETUP, trial::setup(args.paranoia));
     let (before, after) = arranged.files.split_at_checked(arranged.set_up).unwrap_or_default();
     let (before, after) = (before.iter().map(String::as_str), after.iter().map(String::as_str));
     let files: Vec<&str> = if args.as_is {
         before.chain(after).collect()
+    } else if args.rules.is_empty() {
+        // They stand on nothing else.
+        [SETUP].into_iter().chain(after).collect()
     } else {
         [BASE].into_iter().chain(before).chain([SETUP]).chain(after).collect()
     };
@@ -151,7 +156,14 @@ fn load(args: &TestArgs, screen: &Screen) -> anyhow::Result<Engine> {
     };
     let options = Options { mode: Some(mode), prefilter: args.prefilter == Switch::On };
     let engine = Engine::load(&files, &source, options).map_err(|faults| refused(&faults, screen))?;
-    let own = if args.as_is { 0 } else { trial::own_rules() };
+    for warning in engine.warnings().iter().take(FAULTS_SHOWN_MAX) {
+        screen.talk(format_args!("warning: {warning}"));
+    }
+    let own = match (args.as_is, args.rules.is_empty()) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => trial::own_rules(),
+    };
     let rules = plural(engine.rules().saturating_sub(own), "rule");
     screen.talk(format_args!("{rules} from {}", plural(arranged.files.len(), "file")));
     Ok(engine)
@@ -164,6 +176,9 @@ fn refused(faults: &[Fault], screen: &Screen) -> anyhow::Error {
     }
     anyhow!("the rules cannot be loaded: {}", plural(faults.len(), "fault"))
 }
+
+/// The name of a text that is in no file.
+const BUILT_IN: &str = "<built-in rules>";
 
 /// More of them only say the same.
 const FAULTS_SHOWN_MAX: usize = 50;
