@@ -172,9 +172,10 @@ TEXT
 }
 
 start_reeve() {
-  # The rate and the connections of the demo's policy are raised, and so is the body, which nginx bounds by itself.
+  # The rate, the connections and the bodies of the demo's policy are raised; answers are not looked into, as nginx's are not.
   sed -e 's|rate = "[^"]*", burst = [0-9]*|rate = "60000000/min", burst = 1000000|' \
-    -e 's|connections = [0-9]*|connections = 4096|' policies/demo.toml >"$folder/policy.toml"
+    -e 's|connections = [0-9]*|connections = 4096|' -e 's|body = "64 KiB"|body = "1 MiB"|' \
+    -e 's|responses = true|responses = false|' policies/demo.toml >"$folder/policy.toml"
   next_port
   mkdir "$folder/reeve"
   cat >"$folder/reeve/reeve.toml" <<TEXT
