@@ -70,11 +70,32 @@ pub(crate) struct Lane {
     pub(crate) multi_match: bool,
 }
 
-/// A chain of rules, compiled.
+/// A chain of rules, compiled: what it takes to pass it by. Most are passed by for each request, so this is small, and the
+/// rest lies apart.
 #[derive(Debug)]
 pub(crate) struct Step {
     /// Its number among all chains.
     pub(crate) number: usize,
+    /// The step to go on with after a match, if it is not the next.
+    pub(crate) jump: Option<usize>,
+    pub(crate) glance: Glance,
+    pub(crate) rule: Box<Rule>,
+}
+
+/// What is looked at first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Glance {
+    /// In place of its links, where it is no more than a comparison.
+    Gate(Gate),
+    /// It can match only if this operator may match in this group of lanes.
+    Sought { group: usize, bit: Bit },
+    /// Nothing.
+    None,
+}
+
+/// The rest of a chain of rules.
+#[derive(Debug)]
+pub(crate) struct Rule {
     pub(crate) id: u32,
     pub(crate) phase: Phase,
     pub(crate) place: Place,
@@ -82,10 +103,6 @@ pub(crate) struct Step {
     pub(crate) disruption: Disruption,
     pub(crate) status: Option<u16>,
     pub(crate) log: bool,
-    /// The step to go on with after a match, if it is not the next.
-    pub(crate) jump: Option<usize>,
-    /// In place of its links, where it is no more than a comparison.
-    pub(crate) gate: Option<Gate>,
     pub(crate) links: Box<[Plan]>,
 }
 

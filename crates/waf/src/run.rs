@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::memory::Memory;
 use crate::operator::{Compiled, Open};
-use crate::program::{Check, Exception, Plan, Program, Step, Use};
+use crate::program::{Check, Exception, Glance, Plan, Program, Step, Use};
 use crate::rule::{Allow, BodyProcessor, Disruption, EngineMode, Phase};
 use crate::scan;
 use crate::store::Held;
@@ -65,7 +65,7 @@ impl Run<'_> {
                 continue;
             }
             next = step.jump.unwrap_or(next);
-            match &step.disruption {
+            match &step.rule.disruption {
                 Disruption::Pass | Disruption::Block => {}
                 Disruption::Allow(Allow::Phase) => break,
                 Disruption::Allow(allow) => {
@@ -86,32 +86,36 @@ impl Run<'_> {
     }
 
     fn refusal(&mut self, step: &Step) -> Refusal {
-        let action = match &step.disruption {
+        let action = match &step.rule.disruption {
             Disruption::Redirect(to) => {
                 let to = String::from_utf8_lossy(&self.expand(to, Some(step))).into_owned();
-                Action::Redirect(step.status.unwrap_or(302), to)
+                Action::Redirect(step.rule.status.unwrap_or(302), to)
             }
             Disruption::Drop => Action::Drop,
-            _ => Action::Deny(step.status.unwrap_or(403)),
+            _ => Action::Deny(step.rule.status.unwrap_or(403)),
         };
-        Refusal { rule: step.id, action }
+        Refusal { rule: step.rule.id, action }
     }
 
     /// Whether the chain matches. What its links do is done.
     fn step(&mut self, step: &Step) -> bool {
-        if let Some(gate) = &step.gate {
-            let held = self.state.store.get(gate.slot);
-            return held.is_some_and(|held| gate.comparison.holds(held.number(&self.state.values), gate.number));
+        match step.glance {
+            Glance::Gate(gate) => {
+                let held = self.state.store.get(gate.slot);
+                return held.is_some_and(|held| gate.comparison.holds(held.number(&self.state.values), gate.number));
+            }
+            Glance::Sought { group, bit } if self.prefilter && !scan::has(self.group(group), bit) => return false,
+            Glance::Sought { .. } | Glance::None => {}
         }
-        for (link, at) in step.links.iter().zip(0..) {
+        for (link, at) in step.rule.links.iter().zip(0..) {
             if !self.link(link, step, at) {
                 return false;
             }
         }
-        if let Some(severity) = step.about.severity {
+        if let Some(severity) = step.rule.about.severity {
             self.state.highest = Some(self.state.highest.map_or(severity, |highest| highest.min(severity)));
         }
-        if step.log && self.report.matches.len() < MATCHES_MAX {
+        if step.rule.log && self.report.matches.len() < MATCHES_MAX {
             let found = self.told(step);
             self.report.matches.push(found);
         }
@@ -123,7 +127,8 @@ impl Run<'_> {
             self.effects(link, step);
             return true;
         };
-        if let Some(sought) = check.sought.filter(|_| self.prefilter)
+        // That of the first was looked at before.
+        if let Some(sought) = check.sought.filter(|_| self.prefilter && at > 0)
             && let Some(group) = sought.group
             && !scan::has(self.group(group), sought.bit)
         {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
-    Check, Deed, Exception, Field, Gate, Key, Lane, Matcher, Plan, Program, Sought, Stage, Step, Use, is_volatile,
-    which, written,
+    Check, Deed, Exception, Field, Gate, Glance, Key, Lane, Matcher, Plan, Program, Rule, Sought, Stage, Step, Use,
+    is_volatile, which, written,
 };
 use crate::byte_set::ByteSet;
 use crate::need::Need;
@@ -97,8 +97,13 @@ impl Gatherer {
         let links: Box<[Plan]> = chain.links.iter().map(|link| self.plan(link, book)).collect();
         let jump = chain.skip.as_ref().map(|skip| self.jump(skip, chain, at, book));
         let gate = jump.is_some().then(|| self.gate(chain)).flatten();
-        Step {
-            number,
+        let first = links.first().and_then(|link| link.check.as_ref()?.sought);
+        let glance = match (gate, first) {
+            (Some(gate), _) => Glance::Gate(gate),
+            (None, Some(Sought { bit, group: Some(group), .. })) => Glance::Sought { group, bit },
+            (None, _) => Glance::None,
+        };
+        let rule = Rule {
             id: chain.id,
             phase: chain.phase,
             place: chain.place.clone(),
@@ -106,10 +111,9 @@ impl Gatherer {
             disruption: chain.disruption.clone(),
             status: chain.status,
             log: chain.log,
-            jump,
-            gate,
             links,
-        }
+        };
+        Step { number, jump, glance, rule: Box::new(rule) }
     }
 
     /// The step of the chain's phase with which a skip goes on; the end of the phase if what it names is not there.

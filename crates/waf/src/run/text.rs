@@ -33,15 +33,17 @@ impl Run<'_> {
 
     pub(super) fn of_rule(&mut self, of: OfRule, step: &Step, out: &mut Vec<u8>) {
         match of {
-            OfRule::Id => out.extend_from_slice(step.id.to_string().as_bytes()),
+            OfRule::Id => out.extend_from_slice(step.rule.id.to_string().as_bytes()),
             OfRule::Severity => {
-                let severity = step.about.severity.map(|severity| (severity as u8).to_string());
+                let severity = step.rule.about.severity.map(|severity| (severity as u8).to_string());
                 out.extend_from_slice(severity.unwrap_or_default().as_bytes());
             }
-            OfRule::Message => out.extend(step.about.message.iter().flat_map(|text| self.expand(text, None))),
-            OfRule::Data => out.extend(step.about.data.iter().flat_map(|text| self.expand(text, None))),
-            OfRule::Revision => out.extend_from_slice(step.about.revision.as_deref().unwrap_or_default().as_bytes()),
-            OfRule::Version => out.extend_from_slice(step.about.version.as_deref().unwrap_or_default().as_bytes()),
+            OfRule::Message => out.extend(step.rule.about.message.iter().flat_map(|text| self.expand(text, None))),
+            OfRule::Data => out.extend(step.rule.about.data.iter().flat_map(|text| self.expand(text, None))),
+            OfRule::Revision => {
+                out.extend_from_slice(step.rule.about.revision.as_deref().unwrap_or_default().as_bytes())
+            }
+            OfRule::Version => out.extend_from_slice(step.rule.about.version.as_deref().unwrap_or_default().as_bytes()),
         }
     }
 
@@ -68,21 +70,21 @@ impl Run<'_> {
         let mut text = |text: &Option<Text>| {
             text.as_ref().map(|text| String::from_utf8_lossy(&self.expand(text, Some(step))).into_owned())
         };
-        let (message, data) = (text(&step.about.message), text(&step.about.data));
+        let (message, data) = (text(&step.rule.about.message), text(&step.rule.about.data));
         let tags =
-            step.about.tags.iter().map(|tag| String::from_utf8_lossy(&self.expand(tag, Some(step))).into_owned());
+            step.rule.about.tags.iter().map(|tag| String::from_utf8_lossy(&self.expand(tag, Some(step))).into_owned());
         let tags = tags.collect();
         let variable = self.state.matched_last.map(|matched| {
             let name = full_name(matched, &mut self.state.values);
             String::from_utf8_lossy(self.state.values.text(name)).into_owned()
         });
         Match {
-            rule: step.id,
-            place: step.place.clone(),
-            phase: step.phase,
+            rule: step.rule.id,
+            place: step.rule.place.clone(),
+            phase: step.rule.phase,
             message: message.unwrap_or_default(),
             data: data.unwrap_or_default(),
-            severity: step.about.severity,
+            severity: step.rule.about.severity,
             tags,
             variable: variable.unwrap_or_default(),
         }
