@@ -33,7 +33,8 @@ const KEPT: usize = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Collections {
     kept: [Vec<Entry>; KEPT],
-    single: Vec<(Variable, ValueId)>,
+    /// By the number of the variable.
+    single: Vec<Option<ValueId>>,
 }
 
 impl Collections {
@@ -43,17 +44,17 @@ impl Collections {
             entries.shrink_to(ENTRIES_ROOM_MAX);
         }
         self.single.clear();
+        self.single.resize(Variable::COUNT, None);
     }
 
     pub(crate) fn set(&mut self, variable: Variable, value: ValueId) {
-        match self.single.iter_mut().find(|(known, _)| *known == variable) {
-            Some((_, place)) => *place = value,
-            None => self.single.push((variable, value)),
+        if let Some(place) = self.single.get_mut(variable as usize) {
+            *place = Some(value);
         }
     }
 
     pub(crate) fn single(&self, variable: Variable) -> Option<ValueId> {
-        self.single.iter().find(|(known, _)| *known == variable).map(|(_, value)| *value)
+        *self.single.get(variable as usize)?
     }
 
     pub(crate) fn add(&mut self, to: Kept, name: ValueId, value: ValueId) {

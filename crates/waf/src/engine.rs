@@ -1,5 +1,7 @@
 //! Rules, compiled, and shared by all transactions.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::memory::Memory;
 use crate::program::Program;
 use crate::rule::EngineMode;
@@ -27,6 +29,8 @@ pub struct Engine {
     pub(crate) program: Program,
     pub(crate) options: Options,
     pub(crate) memory: Memory,
+    /// No two engines of a process have the same; from 1.
+    pub(crate) id: u64,
 }
 
 impl Engine {
@@ -37,7 +41,8 @@ impl Engine {
     /// Every fault of them.
     pub fn load(files: &[&str], source: &dyn Source, options: Options) -> Result<Self, Vec<Fault>> {
         let program = Program::new(seclang::read(files, source)?)?;
-        Ok(Self { program, options, memory: Memory::default() })
+        let id = ENGINES.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { program, options, memory: Memory::default(), id })
     }
 
     /// A new transaction.
@@ -64,3 +69,6 @@ impl Engine {
         self.program.rules
     }
 }
+
+/// How many engines there have been, and one.
+static ENGINES: AtomicU64 = AtomicU64::new(1);

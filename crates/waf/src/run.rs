@@ -48,11 +48,10 @@ impl Run<'_> {
     /// Runs a phase to its end, or to a refusal.
     pub(crate) fn phase(&mut self, phase: Phase) -> Option<Refusal> {
         let width = self.program.scan.width();
-        self.state.lanes.clear(self.program.lanes.len(), width);
+        self.state.lanes.begin(self.program.lanes.len(), width);
         self.state.sights.clear();
-        self.state.places.clear();
         self.state.places.resize(self.program.lanes.len(), 0..0);
-        self.state.groups.clear(self.program.groups.len(), width);
+        self.state.groups.begin(self.program.groups.len(), width);
         let program = self.program;
         let steps = program.steps(phase);
         let mut next = 0;

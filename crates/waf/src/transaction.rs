@@ -160,7 +160,7 @@ impl<'e> Transaction<'e> {
 
     pub(crate) fn new(engine: &'e Engine, facts: &Facts<'_>, scratch: Scratch) -> Self {
         let Scratch(mut state) = scratch;
-        state.clear(&engine.program);
+        state.clear(&engine.program, engine.id);
         fill::facts(facts, &mut state);
         let settings = &engine.program.settings;
         let course = Course {

@@ -214,6 +214,9 @@ const NAMES: &[(&str, Variable)] = &[
 ];
 
 impl Variable {
+    /// How many there are.
+    pub(crate) const COUNT: usize = NAMES.len();
+
     /// The variable of a name, whatever the case of its letters.
     pub(crate) fn named(name: &str) -> Option<Self> {
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, variable)| *variable)

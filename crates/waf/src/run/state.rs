@@ -14,6 +14,8 @@ use crate::variable::Variable;
 /// Everything that changes while rules run.
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// Whose transaction it was.
+    engine: u64,
     pub(crate) values: Values,
     pub(crate) collections: Collections,
     pub(crate) store: Store,
@@ -55,39 +57,56 @@ pub(super) struct Sight {
     pub(super) value: ValueId,
 }
 
-/// Bits that were found for lanes or groups in this phase.
+/// Bits that were found for lanes or groups in this phase. Nothing is wiped between phases: what was noted before has an
+/// older stamp.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    pub(super) known: Vec<bool>,
-    pub(super) words: Vec<u64>,
+    stamps: Vec<u32>,
+    now: u32,
+    words: Vec<u64>,
 }
 
 impl Notes {
-    pub(super) fn clear(&mut self, count: usize, width: usize) {
-        self.known.clear();
-        self.known.resize(count, false);
-        self.words.clear();
-        self.words.resize(count * width, 0);
+    /// Forgets everything, in an instant.
+    pub(super) fn begin(&mut self, count: usize, width: usize) {
+        self.now = self.now.wrapping_add(1);
+        if self.now == 0 || self.stamps.len() != count || self.words.len() != count * width {
+            self.stamps = vec![0; count];
+            self.words = vec![0; count * width];
+            self.now = 1;
+        }
     }
 
     pub(super) fn is_known(&self, at: usize) -> bool {
-        self.known.get(at).copied().unwrap_or(true)
+        self.stamps.get(at).is_none_or(|stamp| *stamp == self.now)
     }
 
+    /// What was noted in this phase; nothing if nothing was.
     pub(super) fn words(&self, at: usize, width: usize) -> &[u64] {
-        self.words.get(at * width..(at + 1) * width).unwrap_or_default()
+        let words = self.words.get(at * width..(at + 1) * width).filter(|_| self.is_known(at));
+        words.unwrap_or_default()
     }
 
+    /// Where to note it.
     pub(super) fn note(&mut self, at: usize, width: usize) -> &mut [u64] {
-        if let Some(known) = self.known.get_mut(at) {
-            *known = true;
+        let words = self.words.get_mut(at * width..(at + 1) * width).unwrap_or_default();
+        if let Some(stamp) = self.stamps.get_mut(at).filter(|stamp| **stamp != self.now) {
+            *stamp = self.now;
+            words.fill(0);
         }
-        self.words.get_mut(at * width..(at + 1) * width).unwrap_or_default()
+        words
     }
 }
 
 impl State {
-    pub(crate) fn clear(&mut self, program: &Program) {
+    /// Ready for a transaction of this engine. What was learned of values is forgotten when it was another engine that
+    /// learned it: its operators had other numbers.
+    pub(crate) fn clear(&mut self, program: &Program, engine: u64) {
+        if self.engine != engine {
+            self.engine = engine;
+            self.seen = Seen::default();
+            (self.lanes, self.groups) = (Notes::default(), Notes::default());
+        }
         self.values.clear();
         self.collections.clear();
         self.store.clear(&program.names);

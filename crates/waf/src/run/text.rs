@@ -41,7 +41,7 @@ impl Run<'_> {
             OfRule::Message => out.extend(step.rule.about.message.iter().flat_map(|text| self.expand(text, None))),
             OfRule::Data => out.extend(step.rule.about.data.iter().flat_map(|text| self.expand(text, None))),
             OfRule::Revision => {
-                out.extend_from_slice(step.rule.about.revision.as_deref().unwrap_or_default().as_bytes())
+                out.extend_from_slice(step.rule.about.revision.as_deref().unwrap_or_default().as_bytes());
             }
             OfRule::Version => out.extend_from_slice(step.rule.about.version.as_deref().unwrap_or_default().as_bytes()),
         }
