@@ -104,8 +104,11 @@ pub(super) fn single(variable: Variable, state: &mut State) -> Option<ValueId> {
     }
 }
 
-/// `ARGS:q`, as logs and MATCHED_VAR_NAME have it.
+/// `ARGS:q`, as logs and MATCHED_VAR_NAME have it; of what an earlier link has found, where that was found.
 pub(super) fn full_name(matched: Matched, values: &mut Values) -> ValueId {
+    if matches!(matched.variable, Variable::MatchedVars | Variable::MatchedVarsNames) {
+        return matched.name;
+    }
     let mut name = matched.variable.name().as_bytes().to_vec();
     let member = values.text(matched.name);
     if !member.is_empty() {

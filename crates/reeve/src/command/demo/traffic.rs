@@ -58,6 +58,22 @@ fn hostile() -> Vec<Visit> {
         visit("a method that echoes headers", "TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
         visit("a target of 10,000 bytes", get(&format!("/{}", "a".repeat(10_000)))),
         visit("a body of 70,000 bytes", post("/orders", "text/plain", &"a".repeat(70_000))),
+        visit(
+            "SQL in a form",
+            post(
+                "/orders",
+                "application/x-www-form-urlencoded",
+                "item=Rope%27%20UNION%20SELECT%20password%20FROM%20users--&quantity=3",
+            ),
+        ),
+        visit(
+            "script over the API",
+            post(
+                "/api/orders",
+                "application/json",
+                r#"{"item":"<script>alert(document.cookie)</script>","quantity":1}"#,
+            ),
+        ),
         visit("an input that makes the application fail", get("/boom")),
     ]
 }
