@@ -3,7 +3,7 @@
 //! The tests are those of the Core Rule Set (FTW, schema 2): YAML files with requests, byte for byte as they are to go
 //! over the wire, and the ids of the rules that must and must not speak. Nothing is sent here. The bytes of a request
 //! are taken apart by a server that accepts whatever can be taken apart, and what no server would accept ends with
-//! status 400 before any rule sees it ([`stage`]).
+//! status 400 before any rule sees it (`stage`).
 //!
 //! ```
 //! use reeve_waf::trial;
