@@ -37,6 +37,11 @@ impl TraceRules {
         control.traces.then_some(Self { documentation })
     }
 
+    /// Whether a page is there to explain what goes wrong in programs, and may show it.
+    pub(crate) fn explains(&self, path: &str) -> bool {
+        lies_under(&self.documentation, path)
+    }
+
     /// Whether this answer is one that may hold a trace and must not. Server errors are for `error.page`.
     pub(crate) fn concern(&self, method: &Method, path: &str, response: &Response<AnswerBody>) -> bool {
         let status = response.status();
@@ -44,7 +49,7 @@ impl TraceRules {
             && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             && !status.is_informational()
             && !http_body::Body::is_end_stream(response.body());
-        has_body && wrapping(response.headers()).is_some() && !lies_under(&self.documentation, path)
+        has_body && wrapping(response.headers()).is_some() && !self.explains(path)
     }
 }
 

@@ -86,11 +86,13 @@ impl Inspection {
         if !self.awaits_body {
             self.part(Side::Request, |transaction| transaction.request_body(b""))?;
         }
+        // Rules cannot tell a page about an error from one that shows it.
+        let explains = live.rules.traces.as_ref().is_some_and(|traces| traces.explains(allowed.parts().uri.path()));
         let response = forward(allowed, self).await?;
         // An error that is replaced is not seen, and after a change of protocol there is no answer any more.
         let status = response.status();
         let seen = status != StatusCode::SWITCHING_PROTOCOLS && !live.rules.answers.replaces(status);
-        if self.waf.responses && seen { self.answer(response).await } else { Ok(response) }
+        if self.waf.responses && seen { self.answer(response, explains).await } else { Ok(response) }
     }
 
     /// Shows the head as HTTP/1.1 would write it: that is what rules are written for.
@@ -149,8 +151,13 @@ impl Inspection {
         Ok(Request::from_parts(parts, body))
     }
 
-    async fn answer(&mut self, mut response: Response<AnswerBody>) -> Result<Response<AnswerBody>, Refusal> {
-        let judged = self.answer_judged(&mut response).await;
+    /// Looks into an answer; into its text only if it explains nothing.
+    async fn answer(
+        &mut self,
+        mut response: Response<AnswerBody>,
+        explains: bool,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let judged = self.answer_judged(&mut response, explains).await;
         if judged.is_err() {
             tokio::task::spawn_local(response.into_body().read_out());
             return judged.map(|()| Response::new(AnswerBody::own("")));
@@ -158,7 +165,7 @@ impl Inspection {
         Ok(response)
     }
 
-    async fn answer_judged(&mut self, response: &mut Response<AnswerBody>) -> Result<(), Refusal> {
+    async fn answer_judged(&mut self, response: &mut Response<AnswerBody>, explains: bool) -> Result<(), Refusal> {
         let headers: Vec<_> =
             response.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())).collect();
         let head = ResponseHead { protocol: b"HTTP/1.1", status: response.status().as_u16(), headers: &headers };
@@ -170,7 +177,7 @@ impl Inspection {
         })?;
         drop(headers);
         // Rules of this part also sum up, so it runs with or without a text.
-        let text = match wanted {
+        let text = match wanted.filter(|_| !explains) {
             Some(bytes) => self.beginning(response, usize::try_from(bytes).unwrap_or(usize::MAX)).await?,
             None => Bytes::new(),
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reeve_base::{Clock, Size, SystemClock};
 use reeve_edge::{DetectOnly, RuleFiles, RuleShelf, StartError, WafSettings};
-use reeve_policy::catalogue::{Control, Controls, InputSchema, WafAttackSet};
+use reeve_policy::catalogue::{Control, Controls, ErrorNoDebug, InputSchema, WafAttackSet};
 use reeve_waf::{Source, SourceError};
 
 use crate::application::{After, Application};
@@ -176,7 +176,7 @@ fn a_body_that_others_have_gathered_is_looked_into_all_the_same() {
 fn what_rules_find_in_an_answer_is_not_shown() {
     let application = Application::behaving(Arc::new(|head, stream| {
         let (more, body) = match head.split(' ').nth(1) {
-            Some("/leak") => ("", "a topsecret thing".to_owned()),
+            Some("/leak" | "/docs/leak" | "/docsleak") => ("", "a topsecret thing".to_owned()),
             Some("/head") => ("X-Leak: yes\r\n", String::new()),
             Some("/picture") => ("", "topsecret".to_owned()),
             Some("/long") => ("", "x".repeat(600_000) + "topsecret"),
@@ -196,6 +196,14 @@ fn what_rules_find_in_an_answer_is_not_shown() {
     status(&house, &get("/other"), 200);
     // Past what is looked into, and whole.
     assert!(status(&house, &get("/long"), 200).ends_with("xtopsecret"));
+    // A page that explains what goes wrong may show it.
+    let mut explaining = promised(WafAttackSet::default());
+    let control = ErrorNoDebug { documentation: vec!["/docs".into()], ..ErrorNoDebug::default() };
+    explaining.demand(&Control::ErrorNoDebug(control));
+    house.gateway().reload(&house.settings, &explaining).unwrap();
+    for (page, expected) in [("/docs/leak", 200), ("/docsleak", 403), ("/leak", 403)] {
+        status(&house, &get(page), expected);
+    }
     let looking_away = promised(WafAttackSet { responses: false, ..WafAttackSet::default() });
     house.gateway().reload(&house.settings, &looking_away).unwrap();
     status(&house, &get("/leak"), 200);
