@@ -100,3 +100,13 @@ resident_kib() { awk '$1 == "VmRSS:" { print $2 }' "/proc/$1/status"; }
 
 # Nanoseconds on a processor, of all threads of a process.
 on_cpu_ns() { cat "/proc/$1"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f", sum }'; }
+
+# For awk: the middle of a table of numbers, which it leaves sorted.
+# shellcheck disable=SC2034 # used by those that source this
+readonly MEDIAN='
+  function median(values, n,  i, j, swap) {
+    for (i = 2; i <= n; i++)
+      for (j = i; j > 1 && values[j] < values[j - 1]; j--) { swap = values[j]; values[j] = values[j - 1]; values[j - 1] = swap }
+    return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
+  }
+'

@@ -253,12 +253,7 @@ measure() {
 }
 
 report() {
-  awk -v case="$1" -v proxy="$2" '
-    function median(values, n,  i, j, swap) {
-      for (i = 2; i <= n; i++)
-        for (j = i; j > 1 && values[j] < values[j - 1]; j--) { swap = values[j]; values[j] = values[j - 1]; values[j - 1] = swap }
-      return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
-    }
+  awk -v case="$1" -v proxy="$2" "$MEDIAN"'
     $1 == case && $2 == "nginx" { peer[++p] = $3 }
     $1 == case && $2 == proxy { own[++n] = $3; failed += $4 }
     END {

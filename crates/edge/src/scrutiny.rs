@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -18,7 +18,7 @@ use reeve_contract::{
 };
 use reeve_policy::catalogue::Controls;
 
-use crate::body::{RequestBody, Rooms};
+use crate::body::{RequestBody, Rooms, joined};
 use crate::refusal::{Refusal, Unfit};
 use crate::rules::plainly;
 use crate::settings::ContractSettings;
@@ -219,16 +219,6 @@ pub(crate) async fn whole(
         Ok(()) => Ok(Request::from_parts(parts, body)),
         Err(finding) => Err(scrutiny.refusal(&finding, parts.uri.path())),
     }
-}
-
-/// One piece is taken as it is; several are copied together to be looked at, and go on as they were.
-fn joined(mut pieces: Vec<Bytes>) -> Bytes {
-    if pieces.len() < 2 {
-        return pieces.pop().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-    whole.freeze()
 }
 
 fn content_type(headers: &HeaderMap) -> &str {

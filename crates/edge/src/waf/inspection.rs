@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, Response, StatusCode, Version};
 use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Scratch, Transaction};
 
 use crate::answers::coding::{Coding, Decoder};
-use crate::body::{AnswerBody, RequestBody, Rooms};
+use crate::body::{AnswerBody, RequestBody, Rooms, joined};
 use crate::gateway::Live;
 use crate::refusal::{Blocked, Refusal};
 use crate::request::{Allowed, Client};
@@ -341,16 +341,6 @@ const fn protocol(version: Version) -> &'static str {
         Version::HTTP_09 => "HTTP/0.9",
         _ => "HTTP/1.1",
     }
-}
-
-/// One piece is taken as it is.
-fn joined(mut pieces: Vec<Bytes>) -> Bytes {
-    if pieces.len() < 2 {
-        return pieces.pop().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-    whole.freeze()
 }
 
 /// Texts above this take milliseconds, and others wait for the worker.
