@@ -191,7 +191,7 @@ key = "$folder/key.pem"
 url = "http://$upstream"
 connections = 64
 [waf]
-rules = "$rules"
+rules = ["$setup", "$rules/rules"]
 [server]
 workers = 1
 [log]
