@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::{EventId, Timestamp};
+use crate::{EventId, Findings, Timestamp};
 
 /// One thing that happened: who did what, on what, and how it ended.
 ///
-/// There is no field for a body, a header value or a secret, so none can end up in one. Names follow OCSF 1.3 (HTTP
+/// There is no field for a body, a header value or a secret, so none can end up in one; of what rules found there is a
+/// slice of a few bytes, masked ([`Findings`]). Names follow OCSF 1.3 (HTTP
 /// Activity, class 4002) where it has them.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event<'e> {
@@ -39,6 +40,9 @@ pub struct Event<'e> {
     /// The fingerprint of the order of the request's header fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header_order: Option<&'e str>,
+    /// What rules found, where a control runs any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<&'e Findings>,
 }
 
 /// How it ended.

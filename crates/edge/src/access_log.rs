@@ -66,7 +66,7 @@ impl AccessLog {
     }
 
     /// Everything that an event may have.
-    pub const FIELDS: [&'static str; 12] = [
+    pub const FIELDS: [&'static str; 13] = [
         "time",
         "id",
         "activity",
@@ -79,6 +79,7 @@ impl AccessLog {
         "cause",
         "status",
         "duration_us",
+        "findings",
     ];
 
     /// The same log, with everything also handed to `recorder`.

@@ -110,5 +110,6 @@ fn record(worker: &Worker, peer: IpAddr, started: Ticks, cause: &str) {
         duration_us: u64::try_from(worker.ticks().since(started).as_micros()).ok(),
         ja4: None,
         header_order: None,
+        findings: None,
     });
 }

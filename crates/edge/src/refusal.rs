@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
-use reeve_base::Timestamp;
+use reeve_base::{Findings, Timestamp};
 
 use crate::rate::{Counted, whole_seconds};
 
@@ -126,17 +126,19 @@ pub struct Blocked {
     pub(crate) closes: bool,
     /// Where the client is sent instead.
     pub(crate) location: Option<HeaderValue>,
+    /// What rules found, for the event; none where it was no rule.
+    pub(crate) findings: Option<Box<Findings>>,
 }
 
 impl Blocked {
     /// A request that is refused with this status.
     pub(crate) fn request(status: StatusCode, cause: String) -> Refusal {
-        Refusal::Waf(Box::new(Self { status, cause, of_client: true, closes: false, location: None }))
+        Refusal::Waf(Box::new(Self { status, cause, of_client: true, closes: false, location: None, findings: None }))
     }
 
     /// An answer that is not shown.
     pub(crate) fn answer(status: StatusCode, cause: String) -> Refusal {
-        Refusal::Waf(Box::new(Self { status, cause, of_client: false, closes: false, location: None }))
+        Refusal::Waf(Box::new(Self { status, cause, of_client: false, closes: false, location: None, findings: None }))
     }
 }
 

@@ -162,6 +162,7 @@ fn handshake_failed(worker: &Worker, client: &Client, started: Ticks, control: &
         duration_us: Some(microseconds(worker.ticks().since(started))),
         ja4: client.ja4.as_deref(),
         header_order: None,
+        findings: None,
     });
 }
 
@@ -252,6 +253,7 @@ fn record_cut_off(worker: &Worker, client: &Client) {
         duration_us: None,
         ja4: client.ja4.as_deref(),
         header_order: None,
+        findings: None,
     });
 }
 
@@ -636,6 +638,7 @@ fn finish(
     mut response: Response<AnswerBody>,
     open: crate::guard::OpenRequest,
 ) -> Response<AnswerBody> {
+    let (refusal, line) = refusal.map_or((None, None), |(refusal, line)| (Some(refusal), line));
     live.rules.answers.dress(response.headers_mut(), client.transport, record.personal);
     if let Some(visit) = &record.visit {
         visit.dress(response.headers_mut(), live.rules.answers.own_policy);
@@ -647,22 +650,20 @@ fn finish(
     response.body_mut().keep_open(open, client.taking.as_ref().map(Taking::share));
     worker.shared.tools.bans.notice(
         client.address,
-        Seen {
-            path: record.target.as_ref().map(PathAndQuery::path),
-            status: response.status(),
-            refusal: refusal.as_ref().map(|(refusal, _)| *refusal),
-        },
+        Seen { path: record.target.as_ref().map(PathAndQuery::path), status: response.status(), refusal },
     );
-    let (outcome, line) = match refusal {
-        None => match record.detected.take() {
-            Some(cause) => {
-                (Outcome::Detected { control: "waf.attack_set", cause: Cow::Owned(cause.into_string()) }, None)
-            }
-            None => (Outcome::Allowed, None),
-        },
-        Some((refusal, line)) => (outcome(refusal), line),
+    let detected = record.detected.take();
+    let outcome = match (refusal, &detected) {
+        (None, None) => Outcome::Allowed,
+        (None, Some(told)) => Outcome::Detected { control: "waf.attack_set", cause: Cow::Borrowed(&*told.cause) },
+        (Some(refusal), _) => outcome(refusal),
     };
     let mut event = record.event(worker, client, outcome, Some(response.status()));
+    event.findings = match (refusal, &detected) {
+        (Some(Refusal::Waf(blocked)), _) => blocked.findings.as_deref(),
+        (None, Some(told)) => Some(&told.findings),
+        _ => None,
+    };
     if let Some(line) = line {
         // Of a head that could not be read there is no method and no path, only what it began with.
         (event.action, event.object) = (Cow::Borrowed("-"), Cow::Owned(redact::line(line)));

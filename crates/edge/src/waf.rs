@@ -6,19 +6,23 @@
 
 mod desk;
 mod inspection;
+mod mask;
 mod told;
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use reeve_base::Timestamp;
 use reeve_policy::catalogue::{Controls, WafAttackSet};
-use reeve_waf::{BASE_RULES, Engine, EngineMode, Fault, OWN_RULES, Options, Source, SourceError};
+use reeve_waf::{BASE_RULES, Book, Engine, EngineMode, Fault, OWN_RULES, Options, Source, SourceError};
 
 use crate::rules::plainly;
 
 pub(crate) use desk::Desk;
 pub(crate) use inspection::{Inspection, carry};
+pub(crate) use told::Told;
 
 /// What a deployment says of its firewall.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +93,8 @@ impl fmt::Display for WafError {
 #[derive(Debug)]
 pub(crate) struct Waf {
     engine: Arc<Engine>,
+    /// Which rules these are, for events.
+    digest: String,
     body_bytes_max: usize,
     /// Whether answers are looked into.
     pub(crate) responses: bool,
@@ -99,8 +105,10 @@ impl Waf {
     /// None if the policy asks for none.
     pub(crate) fn new(settings: &WafSettings, controls: &Controls) -> Result<Option<Arc<Self>>, WafError> {
         let Some(control) = &controls.waf_attack_set else { return Ok(None) };
+        let (engine, digest) = load(settings, control)?;
         Ok(Some(Arc::new(Self {
-            engine: Arc::new(load(settings, control)?),
+            engine: Arc::new(engine),
+            digest,
             body_bytes_max: usize::try_from(control.body.bytes()).unwrap_or(usize::MAX),
             responses: control.responses,
             detect_only: settings.detect_only.clone(),
@@ -133,8 +141,33 @@ impl Waf {
     }
 }
 
-/// Loads the rules: what every rule stands on, their own set-up, what the policy says, the rules.
-fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<Engine, WafError> {
+impl WafSettings {
+    /// The rules as the gateway would run them, to be read and to be tried, with the digest that events name them by.
+    /// Those of `control`, or as if the policy asked for what it asks for without parameters.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn rules_to_read(&self, control: Option<&WafAttackSet>) -> Result<(Book, Engine, String), WafError> {
+        let default = WafAttackSet::default();
+        let control = control.unwrap_or(&default);
+        let (book, _) = read(self, control, |files, source| Book::read(files, source))?;
+        let (engine, digest) = load(self, control)?;
+        Ok((book, engine, digest))
+    }
+}
+
+fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<(Engine, String), WafError> {
+    // Whatever rule files say of it: the policy says that it refuses.
+    let options = Options { mode: Some(EngineMode::On), ..Options::default() };
+    read(settings, control, |files, source| Engine::load(files, source, options))
+}
+
+/// Reads the rules: what every rule stands on, their own set-up, what the policy says, the rules. With their digest.
+fn read<T>(
+    settings: &WafSettings,
+    control: &WafAttackSet,
+    make: impl FnOnce(&[&str], &dyn Source) -> Result<T, Vec<Fault>>,
+) -> Result<(T, String), WafError> {
     let shelf = settings.rules.as_deref();
     let named = match shelf {
         Some(shelf) => shelf.files().map_err(WafError::Files)?,
@@ -145,10 +178,12 @@ fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<Engine, WafErr
     // Those that are built in stand on nothing else.
     let base = shelf.map(|_| BASE);
     let files: Vec<&str> = base.into_iter().chain(set_up).chain([POLICY]).chain(rules).collect();
-    let source = WithTexts { shelf, policy: promised(control) };
-    // Whatever rule files say of it: the policy says that it refuses.
-    let options = Options { mode: Some(EngineMode::On), ..Options::default() };
-    Engine::load(&files, &source, options).map_err(WafError::Faults)
+    let digest = RefCell::new(digest::Context::new(&digest::SHA256));
+    let source = WithTexts { shelf, policy: promised(control), digest };
+    let made = make(&files, &source).map_err(WafError::Faults)?;
+    let whole = source.digest.into_inner().finish();
+    let beginning = whole.as_ref().iter().take(DIGEST_BYTES);
+    Ok((made, beginning.map(|byte| format!("{byte:02x}")).collect()))
 }
 
 /// What the policy says, under the names that versions 3 and 4 of the Core Rule Set know.
@@ -166,6 +201,8 @@ fn promised(control: &WafAttackSet) -> String {
 struct WithTexts<'s> {
     shelf: Option<&'s dyn RuleShelf>,
     policy: String,
+    /// Of all that was read, in turn.
+    digest: RefCell<digest::Context>,
 }
 
 impl WithTexts<'_> {
@@ -186,10 +223,16 @@ impl WithTexts<'_> {
 
 impl Source for WithTexts<'_> {
     fn read(&self, name: &str, beside: Option<&str>) -> Result<Vec<u8>, SourceError> {
-        match self.text(name) {
-            Some(text) => Ok(text.as_bytes().to_vec()),
-            None => self.shelf(name)?.read(name, beside),
-        }
+        let text = match self.text(name) {
+            Some(text) => text.as_bytes().to_vec(),
+            None => self.shelf(name)?.read(name, beside)?,
+        };
+        let mut digest = self.digest.borrow_mut();
+        // With its length, so that what one file ends with is not what the next begins with.
+        digest.update(&(text.len() as u64).to_be_bytes());
+        digest.update(&text);
+        drop(digest);
+        Ok(text)
     }
 
     fn list(&self, pattern: &str, beside: Option<&str>) -> Result<Vec<String>, SourceError> {
@@ -205,6 +248,9 @@ impl Source for WithTexts<'_> {
 const BASE: &str = "<base settings>";
 const POLICY: &str = "<policy>";
 const OWN: &str = "<built-in rules>";
+
+/// Of the digest of rules this much is written into events: enough to see that they are others.
+const DIGEST_BYTES: usize = 8;
 
 /// An id that no rule set is known to use.
 const POLICY_RULE: u32 = 999_999_002;

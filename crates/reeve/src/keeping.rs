@@ -338,6 +338,7 @@ impl Keeping {
             duration_us: None,
             ja4: None,
             header_order: None,
+            findings: None,
         };
         let entry = Entry {
             class: Class::Security,

@@ -40,6 +40,11 @@ pub(crate) fn script(value: &[u8]) -> bool {
     memchr2(b'<', b'=', value).is_some() && script::runs(value)
 }
 
+/// What in a value would run script, in words, if anything would.
+pub(crate) fn script_reason(value: &[u8]) -> Option<&'static str> {
+    script::reason(value)
+}
+
 /// Whether a look at the bytes is enough to know that no form of the list can come of them.
 ///
 /// A value of word bytes is a word, or a number or two and a word; such a form is not in the list, or (`1U`) not

@@ -5,9 +5,11 @@
 
 mod arena;
 mod base_rules;
+mod book;
 mod byte_set;
 mod collections;
 mod engine;
+mod evidence;
 mod fill;
 mod hash;
 mod injection;
@@ -30,7 +32,10 @@ mod values;
 mod variable;
 
 pub use base_rules::BASE_RULES;
+pub use book::{Book, Described, Looks};
 pub use engine::{Engine, Options};
+pub use evidence::Evidence;
+pub use operator::Reason;
 pub use own::{OWN_RULES, OWN_RULES_VERSION};
 pub use rule::{EngineMode, Phase, Place, Severity};
 pub use seclang::{Fault, Source, SourceError};

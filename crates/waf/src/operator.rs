@@ -1,6 +1,7 @@
 //! Operators, compiled: what a value is tested for.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 use ipnet::IpNet;
@@ -166,6 +167,19 @@ impl Likeness {
     }
 }
 
+impl Likeness {
+    /// Where in the value the argument stands, where it does.
+    fn place(self, value: &[u8], argument: &[u8]) -> Option<Range<usize>> {
+        let start = match self {
+            Self::Is | Self::BeginsWith => 0,
+            Self::EndsWith => value.len().checked_sub(argument.len())?,
+            Self::Contains | Self::ContainsWord => memchr::memmem::find(value, argument)?,
+            Self::Within => return None,
+        };
+        Some(start..value.len().min(start + argument.len()))
+    }
+}
+
 fn contains_word(value: &[u8], word: &[u8]) -> bool {
     let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     memchr::memmem::find_iter(value, word).any(|start| {
@@ -207,6 +221,58 @@ impl Fixed {
                 found.find(|digits| passes_luhn(digits)).map(Box::from).into_iter().collect()
             }
             _ => vec![value.into()],
+        }
+    }
+}
+
+/// What decided on a match, beside the rule's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A phrase of the rule's list, as the list has it but for the case of its letters.
+    Phrase(String),
+    /// The form of a SQL injection: the kinds of its first tokens, a letter each.
+    Form(String),
+    /// What runs script.
+    Script(&'static str),
+    /// A byte that is not allowed.
+    Byte(u8),
+    /// What is read as UTF-8, or as percent-encoded, and is not.
+    Encoding(&'static str),
+}
+
+impl Compiled {
+    /// Which part of a value it matches, if it is a part, and what decided.
+    pub(crate) fn decided(&self, value: &[u8]) -> (Option<Range<usize>>, Option<Reason>) {
+        let Self::Fixed(operator) = self else { return (None, None) };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
+        match operator {
+            Fixed::Rx(pattern) => (pattern.find(value).map(|found| found.range()), None),
+            Fixed::Phrases(phrases) => match phrases.find(value) {
+                Some(found) => (Some(found.range()), value.get(found.range()).map(text).map(Reason::Phrase)),
+                None => (None, None),
+            },
+            Fixed::Text(likeness, argument) => (likeness.place(value, argument), None),
+            Fixed::DetectSqli => {
+                let form = injection::sql(value).map(|form| String::from_utf8_lossy(&form).into_owned());
+                (None, form.map(Reason::Form))
+            }
+            Fixed::DetectXss => (None, injection::script_reason(value).map(Reason::Script)),
+            Fixed::ByteRange(allowed) => {
+                let place = value.iter().position(|byte| !allowed.contains(*byte));
+                let byte = place.and_then(|at| value.get(at).copied());
+                (place.map(|at| at..at + 1), byte.map(Reason::Byte))
+            }
+            Fixed::UrlEncoding => (None, Some(Reason::Encoding("percent-encoding"))),
+            Fixed::Utf8Encoding => {
+                let place = std::str::from_utf8(value).err().map(|error| error.valid_up_to());
+                (place.map(|at| at..value.len().min(at + 1)), Some(Reason::Encoding("UTF-8")))
+            }
+            Fixed::CreditCard(pattern) => {
+                let mut found = pattern.find_iter(value);
+                (found.find(|found| passes_luhn(found.as_bytes())).map(|found| found.range()), None)
+            }
+            Fixed::Number(..) | Fixed::IpMatch(_) | Fixed::Always | Fixed::Never => (None, None),
         }
     }
 }

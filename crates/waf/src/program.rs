@@ -160,12 +160,25 @@ pub(crate) struct Exception {
 /// What a link does when it matches, compiled.
 #[derive(Debug)]
 pub(crate) enum Deed {
-    Set { collection: Collection, key: Key, change: Change },
+    Set {
+        collection: Collection,
+        key: Key,
+        change: Change,
+        /// It is what rules call an anomaly score.
+        scores: bool,
+    },
     RemoveRules(Box<[bool]>),
     RemoveTarget(Arc<[bool]>, Arc<Exception>),
     Control(Control),
-    Open { collection: Collection, key: Text },
-    Expire { collection: Collection, key: Text, seconds: Text },
+    Open {
+        collection: Collection,
+        key: Text,
+    },
+    Expire {
+        collection: Collection,
+        key: Text,
+        seconds: Text,
+    },
 }
 
 /// A member that is written to.

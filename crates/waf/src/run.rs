@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::evidence::Trace;
 use crate::memory::Memory;
 use crate::operator::{Compiled, Open};
 use crate::program::{Check, Exception, Glance, Plan, Program, Step, Use};
@@ -17,8 +18,8 @@ mod sight;
 mod state;
 mod text;
 
-pub(crate) use state::State;
-use state::{Matched, Sight};
+use state::Sight;
+pub(crate) use state::{Matched, State};
 
 /// What rules have changed about the transaction itself.
 #[derive(Debug, Clone)]
@@ -106,7 +107,10 @@ impl Run<'_> {
             Glance::Sought { group, bit } if self.prefilter && !scan::has(self.group(group), bit) => return false,
             Glance::Sought { .. } | Glance::None => {}
         }
+        self.state.traces.clear();
+        self.state.added = 0;
         for (link, at) in step.rule.links.iter().zip(0..) {
+            self.state.link = at;
             if !self.link(link, step, at) {
                 return false;
             }
@@ -149,7 +153,7 @@ impl Run<'_> {
     /// Tests the members that a target names. Whether one matched.
     fn target(&mut self, use_: Use, check: &Check, link: &Plan, step: &Step) -> bool {
         let Some(field) = self.program.fields.get(use_.field) else { return false };
-        let (variable, except) = (field.variable, self.exceptions(field.variable, check, step));
+        let except = self.exceptions(field.variable, check, step);
         if let (Some(lane), Some(sought), true) = (use_.lane, check.sought, self.prefilter && !use_.count) {
             if !scan::has(self.state.lanes.words(lane, self.program.scan.width()), sought.bit) {
                 return false;
@@ -158,7 +162,7 @@ impl Run<'_> {
             let mut found = false;
             for place in places {
                 let Some(sight) = self.state.sights.get(place).copied() else { break };
-                found |= self.look(sight, variable, &except, check, link, step);
+                found |= self.look(sight, use_, &except, check, link, step);
             }
             return found;
         }
@@ -174,7 +178,7 @@ impl Run<'_> {
         }
         let mut found = false;
         for sight in &sights {
-            found |= self.look(*sight, variable, &except, check, link, step);
+            found |= self.look(*sight, use_, &except, check, link, step);
         }
         self.state.fresh = sights;
         found
@@ -184,7 +188,7 @@ impl Run<'_> {
     fn look(
         &mut self,
         sight: Sight,
-        variable: Variable,
+        use_: Use,
         except: &[Arc<Exception>],
         check: &Check,
         link: &Plan,
@@ -201,11 +205,24 @@ impl Run<'_> {
         if check.capture && !check.negated {
             self.keep_groups(sight.value, check);
         }
-        let matched = Matched { variable, name: sight.name, value: sight.value };
+        let Some(field) = self.program.fields.get(use_.field) else { return false };
+        let matched = Matched { variable: field.variable, name: sight.name, value: sight.value };
         self.state.matched.push(matched);
         self.state.matched_last = Some(matched);
+        if step.rule.log {
+            self.trace(matched, use_, check);
+        }
         self.effects(link, step);
         true
+    }
+
+    /// Notes where a rule has matched that may speak: numbers alone, and of each link a few.
+    fn trace(&mut self, matched: Matched, use_: Use, check: &Check) {
+        let link = self.state.link;
+        if self.state.traces.iter().filter(|trace| trace.link == link).count() < TRACES_MAX {
+            let Use { field, count, .. } = use_;
+            self.state.traces.push(Trace { link, field, chain: check.chain, count, matched });
+        }
     }
 
     fn test(&mut self, value: ValueId, check: &Check) -> bool {
@@ -275,3 +292,6 @@ fn is_about(exception: Variable, variable: Variable) -> bool {
 }
 
 const MATCHES_MAX: usize = 1_000;
+
+/// Places that are noted for each link.
+const TRACES_MAX: usize = 4;

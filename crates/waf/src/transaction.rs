@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::engine::Engine;
+use crate::evidence::Hit;
 use crate::fill;
 use crate::rule::{Allow, Collection, Phase, Place, Severity};
 use crate::run::{Course, Run, State};
@@ -72,7 +73,7 @@ pub enum Action {
 }
 
 /// A rule that matched and is to be written down.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Match {
     /// The rule's id.
     pub rule: u32,
@@ -90,6 +91,10 @@ pub struct Match {
     pub tags: Vec<String>,
     /// The variable that matched last, such as `ARGS:q`.
     pub variable: String,
+    /// What it added to what the rules call an anomaly score, of the request or of the answer.
+    pub score: i64,
+    /// Where it matched, for [`Transaction::evidence`].
+    pub(crate) hits: Vec<Hit>,
 }
 
 /// What became of a transaction.
@@ -156,6 +161,16 @@ impl<'e> Transaction<'e> {
     pub fn number(&self, name: &str) -> Option<i64> {
         let held = self.state.store.find(&self.engine.program.names, Collection::Tx, name.as_bytes())?;
         Some(held.number(&self.state.values))
+    }
+
+    /// What has been found so far.
+    #[must_use]
+    pub const fn report(&self) -> &Report {
+        &self.report
+    }
+
+    pub(crate) fn parts(&self) -> (&Engine, &State) {
+        (self.engine, &self.state)
     }
 
     pub(crate) fn new(engine: &'e Engine, facts: &Facts<'_>, scratch: Scratch) -> Self {

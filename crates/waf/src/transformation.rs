@@ -100,6 +100,11 @@ impl Transformation {
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, transformation)| *transformation)
     }
 
+    /// Its name, as rules write it.
+    pub(crate) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, transformation)| *transformation == self).map_or("", |(name, _)| name)
+    }
+
     /// Values without any of these bytes stay as they are; none if it can change any value.
     pub(crate) const fn triggers(self) -> Option<ByteSet> {
         const NONE: ByteSet = ByteSet::EMPTY;

@@ -101,6 +101,11 @@ impl Values {
         becomes
     }
 
+    /// The same, if it was made before.
+    pub(crate) fn transformed(&self, value: ValueId, how: Transformation) -> Option<ValueId> {
+        self.transformed.get(&(value, how)).copied()
+    }
+
     pub(crate) fn text(&self, value: ValueId) -> &[u8] {
         self.arena.text(self.span(value))
     }

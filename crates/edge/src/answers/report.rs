@@ -90,6 +90,7 @@ fn record(worker: &Worker, live: &Live, client: &Client, report: &Report) {
         duration_us: None,
         ja4: None,
         header_order: None,
+        findings: None,
     });
 }
 

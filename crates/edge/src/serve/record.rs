@@ -18,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::request::Client;
 use crate::response::Personal;
 use crate::traces::{Carried, Trace};
+use crate::waf::Told;
 use crate::worker::{Phase, Worker};
 
 /// What is kept of a request for its event, after the request itself has gone on.
@@ -37,7 +38,7 @@ pub(crate) struct Record {
     /// How it stands with the limits on rates, once they have counted it.
     pub(super) allowance: Cell<Allowance>,
     /// What rules would have refused, where they only find.
-    pub(crate) detected: Cell<Option<Box<str>>>,
+    pub(crate) detected: Cell<Option<Box<Told>>>,
     /// Its trace, where requests are traced.
     pub(super) trace: Option<Trace>,
 }
@@ -62,6 +63,7 @@ impl Record {
             duration_us: Some(microseconds(worker.ticks().since(self.started))),
             ja4: client.ja4.as_deref(),
             header_order: self.order.as_ref().map(HeaderOrder::as_str),
+            findings: None,
         }
     }
 

@@ -119,6 +119,7 @@ fn record((upstream, server): &Key, state: ServerState, worker: &Worker) {
         duration_us: None,
         ja4: None,
         header_order: None,
+        findings: None,
     });
 }
 

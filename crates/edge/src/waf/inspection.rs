@@ -21,8 +21,7 @@ use crate::request::{Allowed, Client};
 use crate::serve::Record;
 use crate::worker::Worker;
 
-use super::told::told;
-use super::{Desk, Waf};
+use super::{Desk, Told, Waf};
 
 /// A transaction with what it needs. Between its parts it is put aside, so that it can wait for the application.
 pub(crate) struct Inspection {
@@ -53,7 +52,7 @@ pub(crate) async fn carry(
     let mut inspection = Inspection::begin(waf, &worker.desk, client, record, &allowed);
     let outcome = inspection.all(live, allowed, forward).await;
     if let Some(detected) = inspection.end() {
-        record.detected.set(Some(detected.into_boxed_str()));
+        record.detected.set(Some(Box::new(detected)));
     }
     outcome
 }
@@ -222,16 +221,17 @@ impl Inspection {
         self.outgrown = true;
         let broken = || Refusal::Fault(String::from("looking into a body broke off"));
         let room = Arc::clone(&self.desk.heavy).acquire_owned().await.map_err(|_| broken())?;
-        let (engine, paused) = (Arc::clone(&self.waf.engine), self.paused.take().ok_or_else(broken)?);
+        let (waf, paused) = (Arc::clone(&self.waf), self.paused.take().ok_or_else(broken)?);
+        let refuses = !self.only_detects;
         let looked = tokio::task::spawn_blocking(move || {
             let _room = room;
-            let mut transaction = engine.resume(paused);
+            let mut transaction = waf.engine.resume(paused);
             let refusal = side.body(&mut transaction, &text);
-            let score = score(&transaction);
-            (transaction.pause(), refusal, score)
+            let refusal = refusal.filter(|_| refuses).map(|refusal| (Told::of(&transaction, &waf.digest), refusal));
+            (transaction.pause(), refusal)
         });
-        let (paused, refusal, score) = looked.await.map_err(|_| broken())?;
-        self.judged(side, paused, refusal, score)
+        let (paused, refusal) = looked.await.map_err(|_| broken())?;
+        self.judged(side, paused, refusal)
     }
 
     /// One part of it, on this thread.
@@ -243,31 +243,30 @@ impl Inspection {
         let paused =
             self.paused.take().ok_or_else(|| Refusal::Fault(String::from("an inspection broke off before")))?;
         let mut transaction = self.waf.engine.resume(paused);
-        let refusal = run(&mut transaction);
-        let score = refusal.as_ref().and_then(|_| score(&transaction));
+        let refusal = run(&mut transaction).filter(|_| !self.only_detects);
+        let refusal = refusal.map(|refusal| (Told::of(&transaction, &self.waf.digest), refusal));
         let paused = transaction.pause();
-        self.judged(side, paused, refusal, score)
+        self.judged(side, paused, refusal)
     }
 
     fn judged(
         &mut self,
         side: Side,
         paused: Paused,
-        refusal: Option<reeve_waf::Refusal>,
-        score: Option<i64>,
+        refusal: Option<(Told, reeve_waf::Refusal)>,
     ) -> Result<(), Refusal> {
-        let paused = self.paused.insert(paused);
-        let Some(refusal) = refusal.filter(|_| !self.only_detects) else { return Ok(()) };
-        Err(blocked(side, &refusal, told(paused.report(), score)))
+        self.paused = Some(paused);
+        refusal.map_or(Ok(()), |(told, refusal)| Err(blocked(side, &refusal, told)))
     }
 
     /// The last part. What would have been refused, where rules only find.
-    fn end(mut self) -> Option<String> {
+    fn end(mut self) -> Option<Told> {
         let transaction = self.waf.engine.resume(self.paused.take()?);
-        let score = score(&transaction);
-        let (report, scratch) = transaction.end();
+        let would = self.only_detects && transaction.report().refusal.is_some();
+        let told = would.then(|| Told::of(&transaction, &self.waf.digest));
+        let (_, scratch) = transaction.end();
         self.leave(scratch);
-        report.refusal.as_ref().filter(|_| self.only_detects).map(|_| told(&report, score))
+        told
     }
 }
 
@@ -304,7 +303,7 @@ impl Side {
     }
 }
 
-fn blocked(side: Side, refusal: &reeve_waf::Refusal, cause: String) -> Refusal {
+fn blocked(side: Side, refusal: &reeve_waf::Refusal, told: Told) -> Refusal {
     let (status, location, closes) = match &refusal.action {
         Action::Deny(status) => (*status, None, false),
         Action::Drop => (403, None, true),
@@ -313,17 +312,8 @@ fn blocked(side: Side, refusal: &reeve_waf::Refusal, cause: String) -> Refusal {
     // A refusal that looked like a success would be none.
     let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 300);
     let status = status.unwrap_or(StatusCode::FORBIDDEN);
-    Refusal::Waf(Box::new(Blocked { status, cause, of_client: side == Side::Request, closes, location }))
-}
-
-/// What has added up, by the names that rule sets give it.
-fn score(transaction: &Transaction<'_>) -> Option<i64> {
-    let whole = ["blocking_inbound_anomaly_score", "anomaly_score"].iter().find_map(|name| transaction.number(name));
-    whole.or_else(|| {
-        let levels = ["pl1", "pl2", "pl3", "pl4"];
-        let scores = levels.iter().filter_map(|level| transaction.number(&["inbound_anomaly_score_", level].concat()));
-        scores.reduce(|sum, score| sum.saturating_add(score))
-    })
+    let (cause, findings) = (told.cause, Some(Box::new(told.findings)));
+    Refusal::Waf(Box::new(Blocked { status, cause, of_client: side == Side::Request, closes, location, findings }))
 }
 
 /// In HTTP/2 a client may send each on its own (RFC 9113 section 8.2.3).

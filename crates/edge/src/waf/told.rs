@@ -1,11 +1,161 @@
-//! What an event says of a finding: which rules, in which variables, how much it came to. Never a value.
+//! What an event says of a finding: which rules, in which variables, how much it came to, and of each value a slice that
+//! gives nothing away (`mask`). Made only where something is refused, or would be.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
-use reeve_waf::Report;
+use reeve_base::Findings;
+use reeve_base::finding::{Change, FINDINGS_MAX, Finding, HITS_MAX, Hit, STEPS_MAX};
+use reeve_waf::{Evidence, Match, Phase, Reason, Report, Transaction};
 
-/// `rules 942100, 949110 at ARGS:q, score 5`.
-pub(super) fn told(report: &Report, score: Option<i64>) -> String {
+use super::mask;
+use crate::redact;
+
+/// What rules found in a request, for its event.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// `rules 942100, 949110 at ARGS:q, score 5`.
+    pub(crate) cause: String,
+    /// The same, piece by piece.
+    pub(crate) findings: Findings,
+}
+
+impl Told {
+    /// What is told of a transaction by rules of this digest.
+    pub(super) fn of(transaction: &Transaction<'_>, digest: &str) -> Self {
+        let report = transaction.report();
+        let sums = if is_of_answer(report) { &OUTBOUND } else { &INBOUND };
+        let score = sums.score(transaction);
+        let findings = Findings {
+            rules: digest.to_owned(),
+            rule: report.refusal.as_ref().map(|refusal| refusal.rule),
+            score,
+            threshold: transaction.number(sums.threshold),
+            found: report.matches.iter().take(FINDINGS_MAX).map(|found| finding(transaction, found)).collect(),
+            more: u32::try_from(report.matches.len().saturating_sub(FINDINGS_MAX)).unwrap_or(u32::MAX),
+        };
+        Self { cause: cause(report, score), findings: bounded(findings) }
+    }
+}
+
+/// Whether the answer is what is refused, and not the request.
+fn is_of_answer(report: &Report) -> bool {
+    let decided = report.refusal.as_ref().map(|refusal| refusal.rule);
+    let phase = report.matches.iter().rev().find(|found| Some(found.rule) == decided).map(|found| found.phase);
+    phase.is_some_and(|phase| phase >= Phase::ResponseHead)
+}
+
+/// The names that rule sets give to what adds up.
+struct Sums {
+    whole: [&'static str; 2],
+    /// Before the number of a level.
+    level: &'static str,
+    threshold: &'static str,
+}
+
+const INBOUND: Sums = Sums {
+    whole: ["blocking_inbound_anomaly_score", "anomaly_score"],
+    level: "inbound_anomaly_score_",
+    threshold: "inbound_anomaly_score_threshold",
+};
+const OUTBOUND: Sums = Sums {
+    whole: ["blocking_outbound_anomaly_score", "outbound_anomaly_score"],
+    level: "outbound_anomaly_score_",
+    threshold: "outbound_anomaly_score_threshold",
+};
+
+impl Sums {
+    /// What has added up.
+    fn score(&self, transaction: &Transaction<'_>) -> Option<i64> {
+        let whole = self.whole.iter().find_map(|name| transaction.number(name));
+        whole.or_else(|| {
+            let levels = ["pl1", "pl2", "pl3", "pl4"];
+            let scores = levels.iter().filter_map(|level| transaction.number(&[self.level, level].concat()));
+            scores.reduce(|sum, score| sum.saturating_add(score))
+        })
+    }
+}
+
+fn finding(transaction: &Transaction<'_>, found: &Match) -> Finding {
+    let mut hits: Vec<Hit> = Vec::new();
+    for evidence in transaction.evidence(found) {
+        let hit = hit(&evidence);
+        // A rule may name a variable in two ways.
+        if hits.len() < HITS_MAX && !hits.contains(&hit) {
+            hits.push(hit);
+        }
+    }
+    Finding { rule: found.rule, score: found.score, hits }
+}
+
+fn hit(evidence: &Evidence<'_>) -> Hit {
+    let (variable, at) = (evidence.variable.as_str(), shown(&evidence.variable));
+    let link = u32::try_from(evidence.link).unwrap_or(u32::MAX);
+    let by = by(evidence);
+    let (mut slice, mut steps) = (String::new(), Vec::new());
+    // What stands before and behind the part that matched is known of the last text alone.
+    let last = evidence.steps.len();
+    for (at, text) in std::iter::once(evidence.value).chain(evidence.steps.iter().map(|(_, text)| *text)).enumerate() {
+        let tested = at == last;
+        let how = at.checked_sub(1).and_then(|step| evidence.steps.get(step)).map(|(how, _)| *how);
+        let span = evidence.span.clone().filter(|_| tested);
+        let phrase = evidence.reason.as_ref().and_then(phrase).filter(|_| tested);
+        let shown = mask::slice(&mask::Value { variable, how, text, span, phrase });
+        match how {
+            None => slice = shown,
+            Some(how) => steps.push(Change { how: how.to_owned(), slice: shown }),
+        }
+    }
+    // The first ones and the last.
+    while steps.len() > STEPS_MAX {
+        steps.remove(STEPS_MAX - 1);
+    }
+    Hit { link, at, slice, steps, by }
+}
+
+fn phrase(reason: &Reason) -> Option<&str> {
+    match reason {
+        Reason::Phrase(phrase) => Some(phrase),
+        _ => None,
+    }
+}
+
+/// What decided, in a few words. What of a hidden value matched would tell what it is.
+fn by(evidence: &Evidence<'_>) -> Option<String> {
+    let hidden = mask::hides(&evidence.variable, evidence.tested(), evidence.span.as_ref());
+    let open = |text: String| Some(text).filter(|_| !hidden);
+    match evidence.reason.as_ref()? {
+        Reason::Phrase(phrase) => open(format!("phrase `{}`", clipped(phrase))),
+        Reason::Form(form) => Some(format!("form `{}`", clipped(form))),
+        Reason::Script(what) => Some((*what).to_owned()),
+        Reason::Byte(byte) => open(format!("byte 0x{byte:02x}")),
+        Reason::Encoding(what) => Some(format!("broken {what}")),
+        _ => None,
+    }
+}
+
+fn clipped(text: &str) -> String {
+    let mut clipped: String = text.chars().filter(|letter| !letter.is_control()).take(BY_CHARS_MAX).collect();
+    if clipped.len() < text.len() {
+        clipped.push('…');
+    }
+    clipped
+}
+
+/// Leaves slices away from where on they would make an event too long. Rules and places stay.
+fn bounded(mut findings: Findings) -> Findings {
+    let mut bytes = 0;
+    for hit in findings.found.iter_mut().flat_map(|found| &mut found.hits) {
+        bytes += hit.slice.len() + hit.steps.iter().map(|step| step.how.len() + step.slice.len()).sum::<usize>();
+        if bytes > SLICES_BYTES_MAX {
+            hit.slice.clear();
+            hit.steps.clear();
+        }
+    }
+    findings
+}
+
+fn cause(report: &Report, score: Option<i64>) -> String {
     let mut rules: Vec<u32> = report.matches.iter().map(|found| found.rule).collect();
     rules.extend(report.refusal.as_ref().map(|refusal| refusal.rule));
     let mut seen = Vec::new();
@@ -34,12 +184,16 @@ fn of_rules(variable: &str) -> bool {
     variable.is_empty() || variable.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("TX:"))
 }
 
-/// A variable's name. The part after the colon is the client's: shown if it is a name and no text.
+/// A variable's name. The part after the colon is the client's: shown if it is a name and no text, and no secret that
+/// stands where a name should.
 fn shown(variable: &str) -> String {
     let Some((collection, member)) = variable.split_once(':') else { return variable.to_owned() };
+    // XML is named by paths, which are the rules' own.
     let is_name = member.len() <= NAME_BYTES_MAX
-        && member.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]:".contains(&byte));
-    if is_name { variable.to_owned() } else { format!("{collection}:…") }
+        && member.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]:$".contains(&byte))
+        && !redact::is_secret(member);
+    let own = collection.eq_ignore_ascii_case("XML");
+    if is_name || own { variable.to_owned() } else { format!("{collection}:…") }
 }
 
 fn list(text: &mut String, names: impl ExactSizeIterator<Item = String>, most: usize) {
@@ -51,6 +205,13 @@ fn list(text: &mut String, names: impl ExactSizeIterator<Item = String>, most: u
     }
 }
 
+/// Where of what was tested something matched.
+pub(super) type Part = Range<usize>;
+
 const RULES_MAX: usize = 12;
 const VARIABLES_MAX: usize = 6;
 const NAME_BYTES_MAX: usize = 48;
+const BY_CHARS_MAX: usize = 48;
+
+/// All slices of one event together.
+const SLICES_BYTES_MAX: usize = 4 * 1024;

@@ -33,3 +33,4 @@ mod traces;
 mod upstreams;
 mod validation;
 mod waf;
+mod waf_findings;

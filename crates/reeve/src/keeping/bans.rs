@@ -151,6 +151,7 @@ impl Keeping {
             duration_us: None,
             ja4: None,
             header_order: None,
+            findings: None,
         };
         let mut line = serde_json::to_vec(&event).ok()?;
         line.push(b'\n');

@@ -187,6 +187,7 @@ impl Trail {
                 duration_us,
                 ja4,
                 header_order,
+                findings: None,
             })
         };
         let (event, more) = match news {

@@ -20,14 +20,39 @@ pub(super) fn runs(value: &[u8]) -> bool {
         || quoted(b'`')
 }
 
+/// The same, with what it is that runs it.
+pub(super) fn reason(value: &[u8]) -> Option<&'static str> {
+    let quoted = |quote| memchr(quote, value).and_then(|_| found(Reader::in_quotes(value, quote)));
+    let text = memchr(b'<', value).and_then(|_| found(Reader::in_text(value)));
+    text.or_else(|| found(Reader::in_tag(value))).or_else(|| [b'\'', b'"', b'`'].into_iter().find_map(quoted))
+}
+
 fn dangerous(mut reader: Reader<'_>) -> bool {
-    reader.any(|piece| match piece {
+    reader.any(|piece| runs_script(&piece))
+}
+
+fn found(mut reader: Reader<'_>) -> Option<&'static str> {
+    let mut reason = None;
+    reader.any(|piece| {
+        reason = runs_script(&piece).then_some(match piece {
+            Piece::Tag(_) => "a tag that runs script",
+            Piece::Attribute { .. } => "an attribute that runs script",
+            Piece::Comment(_) => "a comment that runs script",
+            Piece::Doctype => "a document type",
+        });
+        reason.is_some()
+    });
+    reason
+}
+
+fn runs_script(piece: &Piece<'_>) -> bool {
+    match piece {
         Piece::Tag(name) => names::tag_runs_script(name),
         Piece::Attribute { name, value } => attribute_runs_script(name, value),
         Piece::Comment(text) => comment_runs_script(text),
         // It would make another document of the page.
         Piece::Doctype => true,
-    })
+    }
 }
 
 fn attribute_runs_script(name: &[u8], value: &[u8]) -> bool {

@@ -280,11 +280,15 @@ impl Gatherer {
     fn deed(&mut self, effect: &Effect, book: &RuleBook) -> Result<Deed, PatternError> {
         Ok(match effect {
             Effect::Set(Assignment { collection, key, change }) => {
-                let key = match key.as_plain() {
-                    Some(plain) => Key::Known(self.names.slot(*collection, &plain.to_ascii_lowercase())),
+                let plain = key.as_plain().map(<[u8]>::to_ascii_lowercase);
+                // So it is called by every Core Rule Set; those of one level have its number behind.
+                let scores =
+                    plain.as_deref().is_some_and(|name| memchr::memmem::find(name, b"anomaly_score").is_some());
+                let key = match plain {
+                    Some(plain) => Key::Known(self.names.slot(*collection, &plain)),
                     None => Key::Made(key.clone()),
                 };
-                Deed::Set { collection: *collection, key, change: change.clone() }
+                Deed::Set { collection: *collection, key, change: change.clone(), scores }
             }
             Effect::Control(Control::RemoveRules(which)) => Deed::RemoveRules(which::meant(which, book)?),
             Effect::Control(Control::RemoveTarget(which, target)) => {

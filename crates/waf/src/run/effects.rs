@@ -12,7 +12,10 @@ impl Run<'_> {
     pub(super) fn effects(&mut self, link: &Plan, step: &Step) {
         for deed in &link.effects {
             match deed {
-                Deed::Set { collection, key, change } => self.assign(*collection, key, change, step),
+                Deed::Set { collection, key, change, scores } => {
+                    let by = self.assign(*collection, key, change, step);
+                    self.state.added = self.state.added.saturating_add(if *scores { by } else { 0 });
+                }
                 Deed::RemoveRules(meant) => {
                     self.state.removed.resize(self.program.rules, false);
                     for (removed, meant) in self.state.removed.iter_mut().zip(meant) {
@@ -73,7 +76,9 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn assign(&mut self, collection: Collection, key: &Key, change: &Change, step: &Step) {
+    /// Writes a member. By how much a number has grown.
+    pub(super) fn assign(&mut self, collection: Collection, key: &Key, change: &Change, step: &Step) -> i64 {
+        let mut grown = 0;
         let name = match key {
             Key::Known(_) => Vec::new(),
             Key::Made(text) => self.expand(text, Some(step)).to_ascii_lowercase(),
@@ -92,14 +97,15 @@ impl Run<'_> {
                     Key::Made(_) => self.state.store.find(names, collection, &name),
                 };
                 let before = before.map_or(0, |held| held.number(&self.state.values));
-                let subtracts = matches!(change, Change::Subtract(_));
-                Some(Held::Number(if subtracts { before.saturating_sub(by) } else { before.saturating_add(by) }))
+                grown = if matches!(change, Change::Subtract(_)) { by.saturating_neg() } else { by };
+                Some(Held::Number(before.saturating_add(grown)))
             }
         };
         match key {
             Key::Known(slot) => self.state.store.set(*slot, held),
             Key::Made(_) => self.state.store.put(names, collection, &name, held),
         }
+        grown
     }
 }
 

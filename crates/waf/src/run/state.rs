@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::collections::{Collections, Entry};
+use crate::evidence::Trace;
 use crate::memory::{Member, Memory, Name};
 use crate::program::{Exception, Program};
 use crate::rule::{Collection, Severity};
@@ -40,14 +41,20 @@ pub(crate) struct State {
     pub(super) spare: Vec<Entry>,
     pub(super) fresh: Vec<Sight>,
     pub(super) highest: Option<Severity>,
+    /// Of the rule that runs, where it speaks: in which places it has matched.
+    pub(super) traces: Vec<Trace>,
+    /// The link of it that runs.
+    pub(super) link: usize,
+    /// What it has added to a score.
+    pub(super) added: i64,
 }
 
 /// A member in which something was found.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Matched {
-    pub(super) variable: Variable,
-    pub(super) name: ValueId,
-    pub(super) value: ValueId,
+pub(crate) struct Matched {
+    pub(crate) variable: Variable,
+    pub(crate) name: ValueId,
+    pub(crate) value: ValueId,
 }
 
 /// A member under a chain of transformations.

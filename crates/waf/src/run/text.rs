@@ -1,7 +1,10 @@
 //! Texts with places that are filled in while rules run.
 
+use std::sync::Arc;
+
 use super::Run;
 use super::state::{Matched, State};
+use crate::evidence::Hit;
 use crate::program::{Matcher, Step, written};
 use crate::rule::{OfRule, Part, Text};
 use crate::transaction::Match;
@@ -78,6 +81,12 @@ impl Run<'_> {
             let name = full_name(matched, &mut self.state.values);
             String::from_utf8_lossy(self.state.values.text(name)).into_owned()
         });
+        let operator = |link: usize| {
+            let check = step.rule.links.get(link)?.check.as_ref().filter(|check| !check.negated)?;
+            Some(Arc::clone(&check.operator))
+        };
+        let traces = self.state.traces.iter();
+        let hits = traces.map(|trace| Hit { trace: *trace, operator: operator(trace.link) }).collect();
         Match {
             rule: step.rule.id,
             place: step.rule.place.clone(),
@@ -87,6 +96,8 @@ impl Run<'_> {
             severity: step.rule.about.severity,
             tags,
             variable: variable.unwrap_or_default(),
+            score: self.state.added,
+            hits,
         }
     }
 }

@@ -248,6 +248,8 @@ fn found(rule: u32, data: &str) -> Match {
         severity: Some(Severity::Critical),
         tags: vec![String::from("t")],
         variable: String::from("ARGS:q"),
+        score: 0,
+        hits: Vec::new(),
     }
 }
 
