@@ -1,6 +1,7 @@
 //! One newtype for each identifier, listed together so that no two can be swapped.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,34 @@ impl fmt::Display for EventId {
     }
 }
 
+impl FromStr for EventId {
+    type Err = NoEventId;
+
+    /// As it is printed, in capital or small letters, with or without the `urn:ulid:` of problem details.
+    fn from_str(text: &str) -> Result<Self, NoEventId> {
+        let bare = text.get(..URN.len()).filter(|start| start.eq_ignore_ascii_case(URN)).map_or(0, str::len);
+        let bare = text.get(bare..).unwrap_or_default().to_ascii_uppercase();
+        ulid::Ulid::from_string(&bare).map(|id| Self(id.into())).map_err(|_| NoEventId)
+    }
+}
+
+/// A text is no [`EventId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an event id has 26 letters and digits")]
+#[expect(clippy::exhaustive_structs, reason = "there is nothing more to say of it")]
+pub struct NoEventId;
+
+impl EventId {
+    /// When it was made, in milliseconds since 1970.
+    #[must_use]
+    pub fn milliseconds(self) -> u64 {
+        ulid::Ulid::from(self.0).timestamp_ms()
+    }
+}
+
+/// What stands before it in problem details.
+const URN: &str = "urn:ulid:";
+
 impl Serialize for EventId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -116,5 +145,12 @@ mod tests {
         let (first, second) = (ids.next(now), ids.next(now));
         assert!(first < second);
         assert_eq!(first.to_string().len(), 26);
+        assert_eq!(first.milliseconds(), 1_800_000_000_000);
+        for text in [first.to_string(), first.to_string().to_ascii_lowercase(), format!("urn:ulid:{first}")] {
+            assert_eq!(text.parse(), Ok(first), "{text}");
+        }
+        for text in ["", "urn:ulid:", "01M8", "01M807ENJGATBQ3BM4000000UU"] {
+            assert_eq!(text.parse::<EventId>(), Err(NoEventId), "{text}");
+        }
     }
 }

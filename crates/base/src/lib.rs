@@ -41,7 +41,7 @@ pub use entropy::{Entropy, EntropyError, SystemEntropy};
 pub use event::{Event, Outcome};
 pub use evidence::Evidence;
 pub use finding::Findings;
-pub use id::{ClauseId, ControlName, DecisionId, EventId, EventIds, ProbeName};
+pub use id::{ClauseId, ControlName, DecisionId, EventId, EventIds, NoEventId, ProbeName};
 pub use quantity::{Period, Rate, Size};
 pub use recorder::{RECORD_BYTES_MAX, Recorder, Trail};
 pub use seal::{Purpose, SealError, Sealer};

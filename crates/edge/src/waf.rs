@@ -23,6 +23,7 @@ use crate::rules::plainly;
 pub(crate) use desk::Desk;
 pub(crate) use inspection::{Inspection, carry};
 pub(crate) use told::Told;
+pub use told::found_in_clear;
 
 /// What a deployment says of its firewall.
 #[derive(Debug, Clone, Default)]

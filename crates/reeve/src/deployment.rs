@@ -38,6 +38,8 @@ pub(crate) use control::{
     Reply, Request, Socket, ask, path as control_path,
 };
 
+pub(crate) use rules::{waf_rules, waf_settings};
+
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
     pub(crate) loaded: Loaded,

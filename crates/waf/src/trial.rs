@@ -36,6 +36,7 @@ pub use overrides::Overrides;
 pub use setup::{BASE, own_rules, setup};
 pub use stage::{Bench, Outcome, Staged, run};
 pub use text::{File, Trial, Unreadable, read};
+pub use wire::{Received, Refused, take_apart};
 
 #[cfg(test)]
 mod tests;

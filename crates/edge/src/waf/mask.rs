@@ -49,6 +49,30 @@ pub(super) fn slice(value: &Value<'_>) -> String {
     Slicer::of(value).run()
 }
 
+/// The same part of a value, and more of it, as it is: for whoever has it anyway.
+pub(super) fn in_clear(value: &Value<'_>) -> String {
+    let part = value.span.clone().unwrap_or(0..value.text.len());
+    let start = part.start.saturating_sub(CLEAR_BEFORE_BYTES);
+    let window = start..value.text.len().min(start + CLEAR_BYTES);
+    let text = printable(value.text.get(window.clone()).unwrap_or_default());
+    let cut = |is_cut: bool| if is_cut { HIDDEN } else { "" };
+    format!("{}{text}{}", cut(window.start > 0), cut(window.end < value.text.len()))
+}
+
+/// A text that steers no terminal.
+pub(super) fn printable(text: &[u8]) -> String {
+    let letters = String::from_utf8_lossy(text).into_owned();
+    letters.chars().map(|letter| if letter.is_control() { picture(letter) } else { letter }).collect()
+}
+
+fn picture(control: char) -> char {
+    match u32::from(control) {
+        0x7f => '\u{2421}',
+        code @ 0..=0x1f => char::from_u32(PICTURES + code).unwrap_or(char::REPLACEMENT_CHARACTER),
+        _ => char::REPLACEMENT_CHARACTER,
+    }
+}
+
 /// Whether what matched is not to be told in any other way.
 pub(super) fn hides(variable: &str, text: &[u8], span: Option<&Part>) -> bool {
     let part = span.cloned().unwrap_or(0..text.len());
@@ -189,8 +213,7 @@ impl<'v> Slicer<'v> {
             b'A'..=b'Z' if !clear => 'X',
             0x80.. => 'x',
             // What would steer a terminal is shown by its picture.
-            0x7f => '\u{2421}',
-            0..=0x1f => char::from_u32(PICTURES + u32::from(*byte)).unwrap_or('x'),
+            0x7f | 0..=0x1f => picture(char::from(*byte)),
             plain => char::from(*plain),
         });
     }
@@ -314,6 +337,10 @@ const BEFORE_BYTES: usize = 8;
 const TELLING_BEFORE_BYTES: usize = 12;
 const TELLING: &[u8] = b"'\"<>;|&$(){}`\\%";
 const SEARCHED_BYTES_MAX: usize = 4_096;
+
+/// As much is shown to whoever brought the request.
+const CLEAR_BYTES: usize = 160;
+const CLEAR_BEFORE_BYTES: usize = 40;
 
 /// Longer than any word that may be shown: what is cut off at the front is never taken for one.
 const AROUND_BYTES: usize = 64;

@@ -20,9 +20,29 @@ pub(crate) struct Told {
     pub(crate) findings: Findings,
 }
 
+/// How much of values is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// What an event may hold.
+    Masked,
+    /// A part, as it is: to whoever brought the request.
+    InClear,
+}
+
+/// What rules of this digest found in a request that the reader has brought: values are shown as they are, in part.
+/// Never for what somebody else has sent.
+#[must_use]
+pub fn found_in_clear(transaction: &Transaction<'_>, digest: &str) -> Findings {
+    Told::made(transaction, digest, Shown::InClear).findings
+}
+
 impl Told {
     /// What is told of a transaction by rules of this digest.
     pub(super) fn of(transaction: &Transaction<'_>, digest: &str) -> Self {
+        Self::made(transaction, digest, Shown::Masked)
+    }
+
+    fn made(transaction: &Transaction<'_>, digest: &str, how: Shown) -> Self {
         let report = transaction.report();
         let sums = if is_of_answer(report) { &OUTBOUND } else { &INBOUND };
         let score = sums.score(transaction);
@@ -31,10 +51,11 @@ impl Told {
             rule: report.refusal.as_ref().map(|refusal| refusal.rule),
             score,
             threshold: transaction.number(sums.threshold),
-            found: report.matches.iter().take(FINDINGS_MAX).map(|found| finding(transaction, found)).collect(),
+            found: report.matches.iter().take(FINDINGS_MAX).map(|found| finding(transaction, found, how)).collect(),
             more: u32::try_from(report.matches.len().saturating_sub(FINDINGS_MAX)).unwrap_or(u32::MAX),
         };
-        Self { cause: cause(report, score), findings: bounded(findings) }
+        let findings = if how == Shown::Masked { bounded(findings) } else { findings };
+        Self { cause: cause(report, score), findings }
     }
 }
 
@@ -76,10 +97,10 @@ impl Sums {
     }
 }
 
-fn finding(transaction: &Transaction<'_>, found: &Match) -> Finding {
+fn finding(transaction: &Transaction<'_>, found: &Match, how: Shown) -> Finding {
     let mut hits: Vec<Hit> = Vec::new();
     for evidence in transaction.evidence(found) {
-        let hit = hit(&evidence);
+        let hit = hit(&evidence, how);
         // A rule may name a variable in two ways.
         if hits.len() < HITS_MAX && !hits.contains(&hit) {
             hits.push(hit);
@@ -88,10 +109,12 @@ fn finding(transaction: &Transaction<'_>, found: &Match) -> Finding {
     Finding { rule: found.rule, score: found.score, hits }
 }
 
-fn hit(evidence: &Evidence<'_>) -> Hit {
-    let (variable, at) = (evidence.variable.as_str(), shown(&evidence.variable));
+fn hit(evidence: &Evidence<'_>, shown_how: Shown) -> Hit {
+    let masked = shown_how == Shown::Masked;
+    let variable = evidence.variable.as_str();
+    let at = if masked { shown(variable) } else { mask::printable(variable.as_bytes()) };
     let link = u32::try_from(evidence.link).unwrap_or(u32::MAX);
-    let by = by(evidence);
+    let by = by(evidence, masked);
     let (mut slice, mut steps) = (String::new(), Vec::new());
     // What stands before and behind the part that matched is known of the last text alone.
     let last = evidence.steps.len();
@@ -100,7 +123,8 @@ fn hit(evidence: &Evidence<'_>) -> Hit {
         let how = at.checked_sub(1).and_then(|step| evidence.steps.get(step)).map(|(how, _)| *how);
         let span = evidence.span.clone().filter(|_| tested);
         let phrase = evidence.reason.as_ref().and_then(phrase).filter(|_| tested);
-        let shown = mask::slice(&mask::Value { variable, how, text, span, phrase });
+        let value = mask::Value { variable, how, text, span, phrase };
+        let shown = if masked { mask::slice(&value) } else { mask::in_clear(&value) };
         match how {
             None => slice = shown,
             Some(how) => steps.push(Change { how: how.to_owned(), slice: shown }),
@@ -121,8 +145,8 @@ fn phrase(reason: &Reason) -> Option<&str> {
 }
 
 /// What decided, in a few words. What of a hidden value matched would tell what it is.
-fn by(evidence: &Evidence<'_>) -> Option<String> {
-    let hidden = mask::hides(&evidence.variable, evidence.tested(), evidence.span.as_ref());
+fn by(evidence: &Evidence<'_>, masked: bool) -> Option<String> {
+    let hidden = masked && mask::hides(&evidence.variable, evidence.tested(), evidence.span.as_ref());
     let open = |text: String| Some(text).filter(|_| !hidden);
     match evidence.reason.as_ref()? {
         Reason::Phrase(phrase) => open(format!("phrase `{}`", clipped(phrase))),

@@ -32,7 +32,7 @@ impl Recorder for Kept {
 }
 
 /// A house with the rules that are built in, at this paranoia level.
-fn house(application: &Application, paranoia: u8) -> (House, Arc<Kept>) {
+fn house(application: &Application, paranoia: u16) -> (House, Arc<Kept>) {
     let mut controls = Controls::default();
     controls.demand(&Control::WafAttackSet(WafAttackSet { paranoia, ..WafAttackSet::default() }));
     let kept = Arc::new(Kept::default());

@@ -71,6 +71,8 @@ pub(crate) fn run(args: &LedgerArgs, screen: &Screen) -> anyhow::Result<ExitCode
     }
 }
 
+pub(crate) use tail::printable;
+
 /// Where the deployment of these settings keeps things.
 pub(crate) fn kept(config: &Path) -> anyhow::Result<Kept> {
     let deployment = Deployment::read(config, &SystemClock::new())?;

@@ -1,5 +1,6 @@
 //! `reeve waf`: rules of the web application firewall, at the desk.
 
+mod explain;
 mod test;
 
 use clap::{Args, Subcommand};
@@ -7,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::exit::ExitCode;
 use crate::screen::Screen;
 
-/// Try rules of the web application firewall
+/// Explain what the web application firewall refused, and try its rules
 #[derive(Debug, Args)]
 pub(crate) struct WafArgs {
     #[command(subcommand)]
@@ -16,12 +17,14 @@ pub(crate) struct WafArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Explain(explain::ExplainArgs),
     Test(test::TestArgs),
 }
 
 /// Runs the verb.
 pub(crate) fn run(args: &WafArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     match &args.what {
+        What::Explain(args) => explain::run(args, screen),
         What::Test(args) => test::run(args, screen),
     }
 }

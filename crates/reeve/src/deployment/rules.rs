@@ -8,18 +8,29 @@ use reeve_edge::{DetectOnly, RuleFiles as Ordered, RuleShelf, WafSettings};
 use reeve_policy::catalogue::Controls;
 use reeve_waf::{Source, SourceError};
 
+use super::Deployment;
 use crate::rule_files::{self, RuleFiles};
 use crate::settings::{self, Settings};
 
 /// What the settings mean for the gateway.
 pub(super) fn edge(settings: &Settings) -> WafSettings {
-    let named: Vec<_> = settings.waf.rules.iter().map(|path| path.value.clone()).collect();
-    let shelf = || Arc::new(Named { named: named.clone(), files: RuleFiles::default() }) as Arc<dyn RuleShelf>;
     let detect_only = settings.waf.detect_only.iter();
     WafSettings {
-        rules: (!named.is_empty()).then(shelf),
         detect_only: detect_only.map(|one| DetectOnly { path: one.path.clone(), until: one.until }).collect(),
+        ..waf_rules(settings.waf.rules.iter().map(|path| path.value.clone()).collect())
     }
+}
+
+/// What a deployment says of its firewall.
+pub(crate) fn waf_settings(deployment: &Deployment) -> WafSettings {
+    edge(&deployment.loaded.settings)
+}
+
+/// Folders and files of rules; none for those that are built in.
+pub(crate) fn waf_rules(named: Vec<PathBuf>) -> WafSettings {
+    let some = !named.is_empty();
+    let shelf = || Arc::new(Named { named, files: RuleFiles::default() }) as Arc<dyn RuleShelf>;
+    WafSettings { rules: some.then(shelf), ..WafSettings::default() }
 }
 
 /// Where nothing is refused although the policy promises it, and where that is over.

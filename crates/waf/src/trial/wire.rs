@@ -7,19 +7,26 @@ use crate::transaction::RequestHead;
 
 /// A request, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Received {
+#[non_exhaustive]
+pub struct Received {
     line: Vec<u8>,
-    pub(super) method: Vec<u8>,
-    pub(super) target: Vec<u8>,
-    /// Empty: HTTP/0.9, whose answers have no head.
-    pub(super) protocol: Vec<u8>,
-    pub(super) fields: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(super) body: Vec<u8>,
+    /// The first word of its first line.
+    pub method: Vec<u8>,
+    /// The second.
+    pub target: Vec<u8>,
+    /// The third. Empty: HTTP/0.9, whose answers have no head.
+    pub protocol: Vec<u8>,
+    /// Names and values in their order.
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Without the frames of chunks.
+    pub body: Vec<u8>,
 }
 
 /// Why the server itself answers 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each says itself what is wrong")]
+pub enum Refused {
     #[error("the request line is not method, target and protocol with one space between")]
     Line,
     #[error("the protocol is not HTTP/1.0 or newer")]
@@ -41,8 +48,12 @@ type Words<'l> = (&'l [u8], &'l [u8], &'l [u8]);
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Takes a request apart.
-pub(super) fn take_apart(raw: &[u8]) -> Result<Received, Refused> {
+/// Takes the bytes of a request apart.
+///
+/// # Errors
+///
+/// What no server lets pass to its modules.
+pub fn take_apart(raw: &[u8]) -> Result<Received, Refused> {
     let (line, rest) = line_of(raw);
     let (method, target, protocol) = words(line)?;
     let (mut fields, rest) = fields(rest)?;
@@ -67,12 +78,15 @@ pub(super) fn take_apart(raw: &[u8]) -> Result<Received, Refused> {
 }
 
 impl Received {
-    /// Field names and values, borrowed.
-    pub(super) fn borrowed(&self) -> Vec<(&[u8], &[u8])> {
+    /// Field names and values, borrowed, for [`head`](Self::head).
+    #[must_use]
+    pub fn borrowed(&self) -> Vec<(&[u8], &[u8])> {
         self.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
     }
 
-    pub(super) fn head<'r>(&'r self, headers: &'r [(&'r [u8], &'r [u8])]) -> RequestHead<'r> {
+    /// Its head, for a transaction.
+    #[must_use]
+    pub fn head<'r>(&'r self, headers: &'r [(&'r [u8], &'r [u8])]) -> RequestHead<'r> {
         RequestHead { line: &self.line, method: &self.method, target: &self.target, protocol: &self.protocol, headers }
     }
 

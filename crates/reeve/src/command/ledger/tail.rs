@@ -123,7 +123,7 @@ fn moment(text: &str) -> String {
 }
 
 /// What a client sent must not steer the terminal that it is shown on.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
