@@ -174,6 +174,7 @@ fn bounded(mut findings: Findings) -> Findings {
         if bytes > SLICES_BYTES_MAX {
             hit.slice.clear();
             hit.steps.clear();
+            hit.by = None;
         }
     }
     findings

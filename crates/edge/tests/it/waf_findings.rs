@@ -170,7 +170,7 @@ fn planted() -> Vec<(&'static str, String)> {
         ("4f1c9b0e7d2a4c6b8f0e1d3c", get(&format!("/?4f1c9b0e7d2a4c6b8f0e1d3c={script}"), "")),
         ("plaintextsecret", post("text/plain", "token=plaintextsecret&x=<script>alert(1)</script>")),
         ("591337", get(&format!("/?otp=591337{sql}"), "")),
-        ("pathpassword1", get("/reset/pathpassword1?q=<script>alert(1)</script>".replace('<', "%3C").as_str(), "")),
+        ("pathpassword1", get(&format!("/reset/pathpassword1?q={script}"), "")),
     ]
 }
 

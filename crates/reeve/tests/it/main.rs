@@ -18,4 +18,5 @@ mod sandbox;
 mod settings;
 mod transcript;
 mod waf;
+mod waf_explain;
 mod witness;

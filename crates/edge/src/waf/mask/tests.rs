@@ -31,7 +31,7 @@ fn digits_are_shown_where_they_are_compared_and_alone() {
 
 #[test]
 fn escaped_signs_are_shown_and_escaped_letters_are_not() {
-    check("REQUEST_URI", "/?q=%27%20OR%201%3D1%41", "", "/?x=%27%20OR%209%3D1%99");
+    check("REQUEST_URI", "/?q=%27%20OR%201%3D1%41", "", "/?x=%27%20OR%209%3D9%99");
 }
 
 #[test]
@@ -61,14 +61,14 @@ fn what_follows_the_name_of_a_secret_is_not_shown() {
 
 #[test]
 fn tokens_and_addresses_are_not_shown() {
-    check("ARGS:q", "<eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0>", "", "<…>");
+    check("ARGS:q", "<eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0>", "", "<…>");
     check("ARGS:q", "ada@example.com' or 1=1", "", "…' or 1=1");
 }
 
 #[test]
 fn a_slice_is_short_and_stands_where_something_is_to_be_seen() {
     let long = format!("{}' union select 1,2,3 -- {}", "word ".repeat(40), "word ".repeat(40));
-    check("ARGS:q", &long, &long, "…xxxx xxxx ' union select 9,9,9 -- xxxx xxxx xxxx…");
+    check("ARGS:q", &long, &long, "…x xxxx xxxx ' union select 9,9,9 -- xxxx xxxx xx…");
     check(
         "ARGS:q",
         &long,
