@@ -50,7 +50,7 @@ control  = "log.access"
 severity = "high"
 [clause.methods]
 section  = "firewall"
-text     = "We take only these methods: {allow}."
+text     = "We take only these methods: {methods}."
 control  = "input.methods"
 severity = "low"
 [clause.attacks]
@@ -81,8 +81,7 @@ explain "$page"
 check "the request" like "$out" '^GET /search\?q  refused with 403'
 check "the rule with its place" like "$out" '<built-in rules>:[0-9]+, critical, paranoia level 1, sqli'
 check "where, and a slice that shows the attack" like "$out" "ARGS:q  .*UNION SELECT xxxx, xxxx FROM"
-check "what it adds up to" like "$out" 'comes to [0-9]+; a request is refused from 5'
-check "what decided" like "$out" 'Rule 97[0-9]+ adds up and refused'
+check "what it adds up to" like "$out" 'The score is [0-9]+ \(97[0-9]+ \+5.*\), and from 5 on a request is refused\. Rule 97[0-9]+ refused it\.'
 check "the rules are the same" lacks "$out" "have changed"
 check "what now" like "$err" "reeve waf suggest $page"
 
@@ -141,9 +140,10 @@ method=$(reference --request BREW "$site/pot")
 check "the other event is recorded" within 10 grep -q "$method" gateway.out
 refused_by_another() { run "$REEVE" waf explain --config gate/reeve.toml "$method" && [[ $err == *'is not the firewall'* ]]; }
 check "an event of another control" within 10 refused_by_another
+run "$REEVE" waf explain --config gate/reeve.toml "$method"
 check "is named with what refused it" like "$err" 'refused by `input.methods`'
-run "$REEVE" waf explain --config gate/reeve.toml "${page:0:25}${page:0:1}"
-check "one that is off by a sign" like "$status $err" "2 error: no event .*"
+run "$REEVE" waf explain --config gate/reeve.toml "${page:0:25}Z"
+check "one that is off by a sign" is "$status $(tail -1 <<<"$err")" "2 hint: did you mean $page?"
 run "$REEVE" waf explain --config gate/reeve.toml 01AAAAAAAAAAAAAAAAAAAAAAAA
 check "an unknown one: the last ones are named" has "$err" "${planted[-1]}"
 check "and it is an error" is "$status" 2
@@ -155,7 +155,7 @@ printf '%s\n' 'SecRule ARGS "@contains canary" "id:1000,phase:2,deny,t:none,log,
 printf '[waf]\nrules = "rules"\n' >>gate/reeve.toml
 run "$REEVE" waf explain --config gate/reeve.toml "$page"
 check "are told of" is "$status $(grep -c 'The rules have changed since' <<<"$out")" "0 1"
-check "a rule that is gone" has "$out" "no such rule is loaded"
+check "a rule that is gone" has "$out" "no rule of this id is loaded"
 printf 'SecRule ARGS "@nonsense" "id:1,phase:2,deny"\n' >gate/rules/own.conf
 run "$REEVE" waf explain --config gate/reeve.toml "$page"
 check "rules that cannot be read are named" like "$err" 'own\.conf:1: '

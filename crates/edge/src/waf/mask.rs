@@ -197,7 +197,7 @@ impl<'v> Slicer<'v> {
 
     /// Whether a digit stands by a sign that compares: `1=1`, `'1'='1'`.
     fn is_compared(&self, digit: &Range<usize>) -> bool {
-        let compares = |byte: &u8| matches!(byte, b'=' | b'<' | b'>');
+        let compares = |byte: &u8| *byte == b'=';
         let filler = |byte: &&u8| matches!(byte, b' ' | b'\'' | b'"' | b'(' | b')' | b'+');
         let before = self.text.get(..digit.start).unwrap_or_default().iter().rev().take(FILLER_BYTES_MAX);
         let after = self.text.get(digit.end..).unwrap_or_default().iter().take(FILLER_BYTES_MAX);

@@ -13,7 +13,7 @@ fn check(variable: &str, text: &str, part: &str, expected: &str) {
 fn letters_and_digits_stand_for_themselves_only_in_words_of_attacks_that_matched() {
     check("ARGS:q", "hunter2' OR 1=1--", "' OR 1=1--", "xxxxxx9' OR 1=1--");
     check("ARGS:q", "1 UNION SELECT card FROM payments", "UNION SELECT", "9 UNION SELECT xxxx XXXX xxxxxxxx");
-    check("ARGS:q", "<script>alert(document.cookie)</script>", "", "<script>alert(document.xxxxxx)</script>");
+    check("ARGS:q", "<script>alert(document.cookie,1)</script>", "", "<script>alert(document.xxxxxx,9)</script>");
     check("ARGS:q", "../../etc/passwd", "", "../../etc/passwd");
     check("ARGS:q", "; cat /home/ada/.ssh/id_rsa", "; cat", "; cat /xxxx/xxx/.xxx/xx_xxx");
     // A word is a word as a whole.
@@ -69,12 +69,7 @@ fn tokens_and_addresses_are_not_shown() {
 fn a_slice_is_short_and_stands_where_something_is_to_be_seen() {
     let long = format!("{}' union select 1,2,3 -- {}", "word ".repeat(40), "word ".repeat(40));
     check("ARGS:q", &long, &long, "…x xxxx xxxx ' union select 9,9,9 -- xxxx xxxx xx…");
-    check(
-        "ARGS:q",
-        &long,
-        "select",
-        "… union select 9,9,9 -- xxxx xxxx xxxx xxxx …".replace("union", "xxxxx").as_str(),
-    );
+    check("ARGS:q", &long, "select", "…' xxxxx select 9,9,9 -- xxxx xxxx xxxx xxxx xxxx…");
     // Half a word at its beginning is none.
     let cut = format!("{}select{}", "x".repeat(200), "'".repeat(40));
     check("ARGS:q", &cut, &cut, &format!("…xxxxxxxxxxxx{}…", "'".repeat(36)));

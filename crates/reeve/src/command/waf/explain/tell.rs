@@ -23,7 +23,7 @@ pub(super) fn text(explained: &Explained, width: usize) -> String {
     }
     for spoken in &explained.rules {
         out.push_str("\n\n");
-        out.push_str(&rule(spoken, width));
+        out.push_str(&rule(spoken, explained.threshold, width));
     }
     if explained.more > 0 {
         let _ = write!(out, "\n\nand {} that the event does not name", plural_rules(explained.more));
@@ -37,13 +37,17 @@ pub(super) fn next(explained: &Explained, screen: &Screen) {
     if explained.rules.is_empty() {
         return;
     }
-    let path = explained.asked.path.split('?').next().unwrap_or("/");
+    let path = printable(explained.asked.path.split('?').next().unwrap_or("/"));
+    let trial = match explained.asked.outcome.as_str() {
+        "detected" => String::new(),
+        _ => format!(
+            "\n  Until one is in place, an entry `[[waf.detect_only]]` with `path = \"{path}\"` lets rules only find there."
+        ),
+    };
     screen.talk(format_args!(
-        "\n{}\n  If the request was harmless, `reeve waf suggest {event}` proposes the narrowest exclusion for it.\n  \
-         Until one is in place, an entry `[[waf.detect_only]]` with `path = \"{}\"` lets rules only find there.\n  \
+        "\n{}\n  If the request was harmless, `reeve waf suggest {event}` proposes the narrowest exclusion for it.{trial}\n  \
          Letters of a client's values stand as x and X, digits as 9, and … for what is not shown.",
         paint(STRONG, "What now"),
-        printable(path)
     ));
 }
 
@@ -73,35 +77,42 @@ fn head(asked: &Asked) -> String {
 
 /// Why it came to what it came to.
 fn sum(explained: &Explained) -> String {
-    let Explained { score, threshold, decided, rules, .. } = explained;
-    let mut out = String::from("\n\n");
-    let added: Vec<_> =
-        rules.iter().filter(|rule| rule.score != 0).map(|rule| format!("{} {:+}", rule.rule, rule.score)).collect();
-    let sums = explained.more == 0 && rules.iter().map(|rule| rule.score).sum::<i64>() == score.unwrap_or_default();
-    match (score, threshold) {
-        (Some(score), Some(threshold)) if !added.is_empty() => {
-            let equals = if sums { "comes to" } else { "came, with others, to" };
-            let held = if score >= threshold { "a request is refused from" } else { "which is less than" };
-            let _ = write!(out, "{} {equals} {score}; {held} {threshold}.", added.join(", "));
-        }
-        _ if rules.is_empty() => out.push_str("No rule spoke."),
-        _ => {}
+    let Explained { score, threshold, decided, rules, more, .. } = explained;
+    let mut said = Vec::new();
+    let added = rules.iter().filter(|rule| rule.score != 0);
+    let mut added: Vec<_> = added.map(|rule| format!("{} {:+}", rule.rule, rule.score)).collect();
+    let scored = !added.is_empty();
+    // An event names so many rules and no more.
+    added.extend((*more > 0).then(|| String::from("and others")));
+    if let (Some(score), Some(threshold), true) = (score, threshold, scored) {
+        said.push(format!(
+            "The score is {score} ({}), and from {threshold} on a request is refused.",
+            added.join(", ")
+        ));
     }
     if let Some(decided) = decided {
-        let by_itself = rules.iter().find(|rule| rule.rule == *decided).is_some_and(|rule| {
-            !rule.places.iter().any(|place| place.hit.at.to_ascii_uppercase().contains("ANOMALY_SCORE"))
-        });
-        let how = match (added.is_empty(), by_itself) {
-            (true, _) => format!("Rule {decided} refuses by itself."),
-            (false, true) => format!(" Rule {decided} refused, whatever the score."),
-            (false, false) => format!(" Rule {decided} adds up and refused."),
+        let refused = if explained.asked.outcome == "detected" { "would have refused" } else { "refused" };
+        let spoken = rules.iter().find(|rule| rule.rule == *decided);
+        let why = match spoken {
+            Some(spoken) if !spoken.compares_scores() => ", whatever the score",
+            _ => "",
         };
-        out.push_str(&how);
+        said.push(format!("Rule {decided} {refused} it{why}."));
     }
-    out
+    if rules.is_empty() {
+        said.push(String::from("No rule spoke."));
+    }
+    format!("\n\n{}", said.join(" "))
 }
 
-fn rule(spoken: &Spoken, width: usize) -> String {
+impl Spoken {
+    /// Whether it looks at what others have added up.
+    fn compares_scores(&self) -> bool {
+        self.places.iter().any(|place| place.hit.at.to_ascii_uppercase().contains("ANOMALY_SCORE"))
+    }
+}
+
+fn rule(spoken: &Spoken, threshold: Option<i64>, width: usize) -> String {
     let mut out = paint(STRONG, spoken.rule);
     if let Some(about) = &spoken.about {
         let _ = write!(
@@ -116,12 +127,12 @@ fn rule(spoken: &Spoken, width: usize) -> String {
     if spoken.decided {
         let _ = write!(out, "  {}", paint(BAD, "decided"));
     }
-    let about = spoken.about.as_ref().map_or_else(|| String::from("no such rule is loaded"), described);
+    let about = spoken.about.as_ref().map_or_else(|| String::from("no rule of this id is loaded"), described);
     let _ = write!(out, "\n  {}", paint(FAINT, about));
     let links = spoken.places.iter().map(|place| place.hit.link).max().unwrap_or_default();
     for place in &spoken.places {
         let and = if links > 0 && place.hit.link > 0 { "and " } else { "" };
-        let _ = write!(out, "\n{}", self::place(place, and, width));
+        let _ = write!(out, "\n{}", self::place(place, and, threshold, width));
     }
     out
 }
@@ -135,7 +146,7 @@ fn described(about: &About) -> String {
 }
 
 /// Where it matched: the value, what became of it, and what for.
-fn place(place: &Place, and: &str, width: usize) -> String {
+fn place(place: &Place, and: &str, threshold: Option<i64>, width: usize) -> String {
     let Hit { at, slice, steps, by, .. } = &place.hit;
     let rows = std::iter::once((format!("{and}{}", printable(at)), value(slice)));
     let rows = rows.chain(steps.iter().map(|step| (format!("  {}", step.how), value(&step.slice))));
@@ -153,7 +164,9 @@ fn place(place: &Place, and: &str, width: usize) -> String {
     let by = by.as_ref().map(|by| format!(": {}", printable(by)));
     if let Some(test) = &place.test {
         let by = by.unwrap_or_default();
-        lines.push(format!("    {}{by}{}", printable(test), pattern.unwrap_or_default()));
+        let is = threshold.filter(|_| test.ends_with("_anomaly_score_threshold}"));
+        let is = is.map(|threshold| format!(", which is {threshold}")).unwrap_or_default();
+        lines.push(format!("    {}{is}{by}{}", printable(test), pattern.unwrap_or_default()));
     } else if let Some(by) = by {
         lines.push(format!("    found{by}"));
     }
