@@ -64,6 +64,14 @@ impl Transaction<'_> {
         let (engine, state) = self.parts();
         found.hits.iter().map(|hit| evidence(engine, state, hit)).collect()
     }
+
+    /// The links and variables of these places alone, which takes no looking for.
+    #[must_use]
+    pub fn places(&self, found: &Match) -> Vec<(usize, String)> {
+        let (_, state) = self.parts();
+        let traces = found.hits.iter().map(|hit| &hit.trace);
+        traces.map(|trace| (trace.link, name(state, trace.matched, trace.count))).collect()
+    }
 }
 
 fn evidence<'t>(engine: &Engine, state: &'t State, hit: &Hit) -> Evidence<'t> {

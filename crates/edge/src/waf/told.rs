@@ -46,15 +46,15 @@ impl Told {
         let report = transaction.report();
         let sums = if is_of_answer(report) { &OUTBOUND } else { &INBOUND };
         let score = sums.score(transaction);
+        let mut teller = Teller { transaction, how, room: SLICES_BYTES_MAX };
         let findings = Findings {
             rules: digest.to_owned(),
             rule: report.refusal.as_ref().map(|refusal| refusal.rule),
             score,
             threshold: transaction.number(sums.threshold),
-            found: report.matches.iter().take(FINDINGS_MAX).map(|found| finding(transaction, found, how)).collect(),
+            found: report.matches.iter().take(FINDINGS_MAX).map(|found| teller.finding(found)).collect(),
             more: u32::try_from(report.matches.len().saturating_sub(FINDINGS_MAX)).unwrap_or(u32::MAX),
         };
-        let findings = if how == Shown::Masked { bounded(findings) } else { findings };
         Self { cause: cause(report, score), findings }
     }
 }
@@ -97,30 +97,58 @@ impl Sums {
     }
 }
 
-fn finding(transaction: &Transaction<'_>, found: &Match, how: Shown) -> Finding {
-    let mut hits: Vec<Hit> = Vec::new();
-    for evidence in transaction.evidence(found) {
-        let hit = hit(&evidence, how);
-        // A rule may name a variable in two ways.
-        if hits.len() < HITS_MAX && !hits.contains(&hit) {
-            hits.push(hit);
-        }
-    }
-    Finding { rule: found.rule, score: found.score, hits }
+/// Tells of one match after the other, in the room that there is.
+struct Teller<'t> {
+    transaction: &'t Transaction<'t>,
+    how: Shown,
+    /// Bytes that slices may still take. Without, rules and places are told alone: neither the event nor the work for it
+    /// may grow with what a client sends.
+    room: usize,
 }
 
-fn hit(evidence: &Evidence<'_>, shown_how: Shown) -> Hit {
-    let masked = shown_how == Shown::Masked;
+impl Teller<'_> {
+    fn finding(&mut self, found: &Match) -> Finding {
+        let mut hits: Vec<Hit> = Vec::new();
+        // A rule may name a variable in two ways.
+        let mut add = |hit: Hit| {
+            if hits.len() < HITS_MAX && !hits.contains(&hit) {
+                hits.push(hit);
+            }
+        };
+        if self.room == 0 {
+            let places = self.transaction.places(found).into_iter();
+            places
+                .for_each(|(link, variable)| add(Hit { link: number(link), at: self.at(&variable), ..Hit::default() }));
+        } else {
+            for evidence in self.transaction.evidence(found) {
+                let hit = hit(&evidence, self.how, self.at(&evidence.variable));
+                let steps = hit.steps.iter().map(|step| step.slice.len()).sum::<usize>();
+                self.room = self.room.saturating_sub(hit.slice.len() + steps);
+                add(hit);
+            }
+        }
+        Finding { rule: found.rule, score: found.score, hits }
+    }
+
+    fn at(&self, variable: &str) -> String {
+        match self.how {
+            Shown::Masked => shown(variable),
+            Shown::InClear => mask::printable(variable.as_bytes()),
+        }
+    }
+}
+
+fn hit(evidence: &Evidence<'_>, how: Shown, at: String) -> Hit {
+    let masked = how == Shown::Masked;
     let variable = evidence.variable.as_str();
-    let at = if masked { shown(variable) } else { mask::printable(variable.as_bytes()) };
-    let link = u32::try_from(evidence.link).unwrap_or(u32::MAX);
     let by = by(evidence, masked);
     let (mut slice, mut steps) = (String::new(), Vec::new());
     // What stands before and behind the part that matched is known of the last text alone.
     let last = evidence.steps.len();
-    for (at, text) in std::iter::once(evidence.value).chain(evidence.steps.iter().map(|(_, text)| *text)).enumerate() {
-        let tested = at == last;
-        let how = at.checked_sub(1).and_then(|step| evidence.steps.get(step)).map(|(how, _)| *how);
+    for (step, text) in std::iter::once(evidence.value).chain(evidence.steps.iter().map(|(_, text)| *text)).enumerate()
+    {
+        let tested = step == last;
+        let how = step.checked_sub(1).and_then(|before| evidence.steps.get(before)).map(|(how, _)| *how);
         let span = evidence.span.clone().filter(|_| tested);
         let phrase = evidence.reason.as_ref().and_then(phrase).filter(|_| tested);
         let value = mask::Value { variable, how, text, span, phrase };
@@ -134,7 +162,11 @@ fn hit(evidence: &Evidence<'_>, shown_how: Shown) -> Hit {
     while steps.len() > STEPS_MAX {
         steps.remove(STEPS_MAX - 1);
     }
-    Hit { link, at, slice, steps, by }
+    Hit { link: number(evidence.link), at, slice, steps, by }
+}
+
+fn number(link: usize) -> u32 {
+    u32::try_from(link).unwrap_or(u32::MAX)
 }
 
 fn phrase(reason: &Reason) -> Option<&str> {
@@ -164,20 +196,6 @@ fn clipped(text: &str) -> String {
         clipped.push('…');
     }
     clipped
-}
-
-/// Leaves slices away from where on they would make an event too long. Rules and places stay.
-fn bounded(mut findings: Findings) -> Findings {
-    let mut bytes = 0;
-    for hit in findings.found.iter_mut().flat_map(|found| &mut found.hits) {
-        bytes += hit.slice.len() + hit.steps.iter().map(|step| step.how.len() + step.slice.len()).sum::<usize>();
-        if bytes > SLICES_BYTES_MAX {
-            hit.slice.clear();
-            hit.steps.clear();
-            hit.by = None;
-        }
-    }
-    findings
 }
 
 fn cause(report: &Report, score: Option<i64>) -> String {

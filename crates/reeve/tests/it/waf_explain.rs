@@ -122,7 +122,7 @@ fn other_rules_need_no_deployment() {
     let outcome = replay(&folder, canary, &["--rules", "rules.conf", "--paranoia", "2"]);
     assert!(
         outcome.stdout.contains("refused with 406")
-            && outcome.stdout.contains("rules.conf:6 ")
+            && outcome.stdout.contains("rules.conf:6\n")
             && outcome.stdout.contains("whatever the score"),
         "{}",
         outcome.stdout
