@@ -13,15 +13,10 @@ impl Run<'_> {
         for deed in &link.effects {
             match deed {
                 Deed::Set { collection, key, change } => self.assign(*collection, key, change, step),
-                Deed::RemoveRules(meant) => {
-                    self.state.removed.resize(self.program.rules, false);
-                    for (removed, meant) in self.state.removed.iter_mut().zip(meant) {
-                        *removed |= meant;
-                    }
-                }
+                Deed::RemoveRules(meant) => self.state.remove(meant),
                 Deed::RemoveTarget(meant, exception) => {
                     if self.state.excepted.len() < EXCEPTED_MAX {
-                        self.state.excepted.push((Arc::clone(meant), Arc::clone(exception)));
+                        self.state.except(Arc::clone(meant), Arc::clone(exception));
                     }
                 }
                 Deed::Control(control) => self.control(control),
