@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+pub mod attacks;
 mod base_rules;
 mod byte_set;
 mod collections;

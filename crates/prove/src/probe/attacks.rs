@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{Kept, Notes, Probe, Running, Sends, Twin};
 use crate::Target;
-use crate::wire::{ExcludeStatus, Site};
+use crate::wire::Site;
+use crate::wire::desk::ExcludeStatus;
 use crate::wire::exchange::{End, Until};
 
 impl Probe for WafAttackSet {

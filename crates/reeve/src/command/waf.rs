@@ -1,5 +1,6 @@
 //! `reeve waf`: rules of the web application firewall, at the desk.
 
+mod suggest;
 mod test;
 
 use clap::{Args, Subcommand};
@@ -16,12 +17,14 @@ pub(crate) struct WafArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Suggest(suggest::SuggestArgs),
     Test(test::TestArgs),
 }
 
 /// Runs the verb.
 pub(crate) fn run(args: &WafArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     match &args.what {
+        What::Suggest(args) => suggest::run(args, screen),
         What::Test(args) => test::run(args, screen),
     }
 }
