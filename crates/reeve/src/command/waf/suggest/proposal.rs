@@ -125,8 +125,9 @@ pub(super) fn fresh(now: Timestamp, path: &str, method: &str, variable: String, 
 
 /// Whether an exclusion with this path holds for requests with it.
 pub(super) fn is_spelled_out(path: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_graphic() && !b"%;\\#?".contains(&byte);
-    path.starts_with('/') && path.bytes().all(plain) && !path.contains("//") && !path.contains("/.")
+    let entry = fresh(Timestamp::UNIX_EPOCH, path, "GET", String::new(), String::new());
+    let plain = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
+    plain && entry.exclude().covers("GET", path, Timestamp::UNIX_EPOCH)
 }
 
 /// The variables in which a rule spoke, each as it is written into an entry and as the request had it.
@@ -162,7 +163,7 @@ pub(super) fn written(variable: &str) -> Option<String> {
     };
     let is_number = |part: &str| part.strip_prefix("array_").is_some_and(|digits| digits.parse::<u32>().is_ok());
     if name.starts_with("json.") && name.split('.').any(is_number) {
-        let parts = name.split('.').map(|part| if is_number(part) { String::from(r"array_\d+") } else { regex::escape(part) });
+        let parts = name.split('.').map(|part| if is_number(part) { String::from(r"array_\d+") } else { literally(part) });
         let pattern = parts.collect::<Vec<_>>().join(r"\.");
         // What closes a pattern cannot stand in it.
         return (!pattern.contains('/')).then(|| format!("{collection}:/^{pattern}$/"));
@@ -173,6 +174,11 @@ pub(super) fn written(variable: &str) -> Option<String> {
     }
     let nameable = !name.is_empty() && !name.contains('\'') && !name.starts_with('/') && !name.chars().any(char::is_control);
     nameable.then(|| format!("{collection}:'{name}'"))
+}
+
+/// What a pattern reads as these very letters.
+fn literally(text: &str) -> String {
+    text.chars().flat_map(|char| (char.is_ascii_punctuation() && char != '_').then_some('\\').into_iter().chain([char])).collect()
 }
 
 /// Long enough for the rules to be mended, short enough to be asked again.

@@ -48,10 +48,10 @@ fn variables_are_written_as_rules_read_them() {
 
 #[test]
 fn only_paths_that_are_spelled_plainly_are_proposed() {
-    for path in ["/", "/notes", "/notes/", "/a.b/c-d"] {
+    for path in ["/", "/notes", "/notes/", "/a.b/c-d", "/.well-known/x"] {
         assert!(is_spelled_out(path), "{path}");
     }
-    for path in ["/a%20b", "/a;b", "//a", "/a/./b", "/a/…", "", "a", "/.well-known/x"] {
+    for path in ["/a%20b", "/a;b", "//a", "/a/./b", "/a/…", "", "a"] {
         assert!(!is_spelled_out(path), "{path}");
     }
 }
