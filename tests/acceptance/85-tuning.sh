@@ -119,7 +119,7 @@ refused() {
 plain=reeve.toml.plain
 tuned "the rules in the binary" /notes "1; delete from users where a = 'b' -- is what the manual warns of"
 refused 9709019 'decides by what others have found'
-refused 9709011 'adds up|decides'
+refused 9709001 'sets up|adds up'
 refused 9700010 'sets up'
 refused 9701999 'no rule 9701999 is loaded'
 cp "$plain" gate/reeve.toml

@@ -18,9 +18,9 @@ use crate::variable::Variable;
 pub enum RuleKind {
     /// It looks for something in requests or answers. Only such a rule can be left out of a part of a site.
     Finds,
-    /// It looks at what others have added up, and mostly refuses by it.
+    /// It refuses by what others have added up.
     Decides,
-    /// It adds up what others have found.
+    /// It adds up what others have found, or tells of the sum.
     Sums,
     /// It sets something that others rely on.
     SetsUp,
@@ -35,7 +35,7 @@ impl RuleKind {
         match self {
             Self::Finds => "looks for something",
             Self::Decides => "decides by what others have found: without it nothing is refused",
-            Self::Sums => "adds up what others have found: without it their findings come to nothing",
+            Self::Sums => "adds up what others have found, and finds nothing itself",
             Self::SetsUp => "sets up what other rules rely on",
             Self::Steers => "decides which other rules run",
         }
@@ -121,16 +121,16 @@ impl Scores {
     }
 
     fn kind(&self, chain: &Chain) -> RuleKind {
-        if let Some((_, kind)) = KNOWN.iter().find(|(ids, _)| ids.contains(&chain.id)) {
-            return *kind;
+        if SET_UP.contains(&chain.id) {
+            return RuleKind::SetsUp;
+        }
+        if self.weighs(chain) {
+            return if is_disruptive(chain) { RuleKind::Decides } else { RuleKind::Sums };
         }
         let tests = || chain.links.iter().filter_map(|link| link.test.as_ref());
         let quiet = !chain.log && matches!(chain.disruption, Disruption::Pass | Disruption::Block);
         let adds = assignments(chain).any(|(key, _)| self.0.contains(&key));
         let of_rules = tests().all(|test| test.targets.iter().all(|target| target.variable == Variable::Tx));
-        if tests().any(|test| test.targets.iter().any(|target| self.reads(target))) {
-            return if quiet && adds { RuleKind::Sums } else { RuleKind::Decides };
-        }
         if of_rules && adds {
             return RuleKind::Sums;
         }
@@ -139,6 +139,13 @@ impl Scores {
         }
         let controls = chain.links.iter().flat_map(|link| &link.effects).any(is_control);
         if controls || (quiet && !adds) { RuleKind::SetsUp } else { RuleKind::Finds }
+    }
+
+    /// Whether it looks at a sum.
+    fn weighs(&self, chain: &Chain) -> bool {
+        let tests = || chain.links.iter().filter_map(|link| link.test.as_ref());
+        WEIGH.iter().any(|ids| ids.contains(&chain.id))
+            || tests().any(|test| test.targets.iter().any(|target| self.reads(target)))
     }
 
     /// Whether a target is a sum.
@@ -154,8 +161,7 @@ impl Scores {
 
     /// Whether what others have found leads to a refusal by this rule.
     fn refuses(&self, chain: &Chain) -> bool {
-        let decides = self.kind(chain) == RuleKind::Decides && chain.phase != Phase::Logging;
-        decides && matches!(chain.disruption, Disruption::Deny | Disruption::Drop | Disruption::Redirect(_))
+        self.weighs(chain) && is_disruptive(chain) && chain.phase != Phase::Logging
     }
 
     fn taken(&self, taken: &Taken, book: &RuleBook, found: &mut Disarmed) {
@@ -163,7 +169,7 @@ impl Scores {
             Some(chain) if self.refuses(chain) => chain.phase,
             Some(_) => return,
             None => match chains(book).find(|chain| chain.id == taken.id) {
-                Some(chain) if self.kind(chain) == RuleKind::Decides && chain.phase != Phase::Logging => chain.phase,
+                Some(chain) if self.weighs(chain) && chain.phase != Phase::Logging => chain.phase,
                 _ => return,
             },
         };
@@ -242,13 +248,15 @@ fn means(which: &Which, chain: &Chain) -> bool {
     }
 }
 
-/// Numbers of the Core Rule Set, versions 3 and 4, and of the settings that stand before it.
-const KNOWN: &[(std::ops::RangeInclusive<u32>, RuleKind)] = &[
-    (900_000..=901_999, RuleKind::SetsUp),
-    (949_000..=949_999, RuleKind::Decides),
-    (959_000..=959_999, RuleKind::Decides),
-    (980_000..=980_999, RuleKind::Sums),
-];
+const fn is_disruptive(chain: &Chain) -> bool {
+    matches!(chain.disruption, Disruption::Deny | Disruption::Drop | Disruption::Redirect(_))
+}
+
+/// Numbers of the Core Rule Set's settings and set-up, versions 3 and 4.
+const SET_UP: std::ops::RangeInclusive<u32> = 900_000..=901_999;
+
+/// And of the rules by which it decides and tells.
+const WEIGH: [std::ops::RangeInclusive<u32>; 3] = [949_000..=949_999, 959_000..=959_999, 980_000..=980_999];
 
 #[cfg(test)]
 mod tests;

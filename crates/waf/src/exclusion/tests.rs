@@ -166,7 +166,7 @@ fn what_others_need_stays() {
     refused(
         &[190],
         Part::Rule,
-        &format!("rule 190 adds up what others have found: without it their findings come to nothing ({name})"),
+        &format!("rule 190 adds up what others have found, and finds nothing itself ({name})"),
     );
     for (id, kind) in [
         (10, RuleKind::SetsUp),
@@ -175,7 +175,7 @@ fn what_others_need_stays() {
         (100, RuleKind::Finds),
         (190, RuleKind::Sums),
         (199, RuleKind::Decides),
-        (980, RuleKind::Decides),
+        (980, RuleKind::Sums),
     ] {
         assert_eq!(small().kind(id), Some(kind), "{id}");
     }
