@@ -59,9 +59,9 @@ site=https://localhost:$https
 
 code() { ask --output /dev/null --write-out '%{http_code}' "$@" 2>/dev/null || true; }
 # A text in a form on a path: note PATH ARGUMENT TEXT
-note() { code --request POST --data-urlencode "$2=$3" "$site$1"; }
+note() { code --path-as-is --request POST --data-urlencode "$2=$3" "$site$1"; }
 reload() { "$REEVE" reload --config gate/reeve.toml; }
-recorded() { "$REEVE" ledger tail --config gate/reeve.toml --where outcome=refused --where object="$1" | grep -q waf.attack_set; }
+recorded() { "$REEVE" ledger --config gate/reeve.toml tail --where outcome=refused --where object="$1" | grep -q waf.attack_set; }
 prove() { run "$REEVE" prove --config gate/reeve.toml; out=$(tr -s ' \n' ' ' <<<"$out"); }
 
 # What is tried with each rule set: tuned NAME PATH HARMLESS-TEXT

@@ -106,9 +106,9 @@ impl ExclusionError {
             Self::Whole { variable } => {
                 format!("name one, as in `{variable}:name`, or write `whole = true` if all of them are meant")
             }
-            Self::Loose { .. } => {
-                String::from(r"begin it with `^`, end it with `$`, and name what stays the same: `ARGS:/^json\.list\.array_\d+$/`")
-            }
+            Self::Loose { .. } => String::from(
+                r"begin it with `^`, end it with `$`, and name what stays the same: `ARGS:/^json\.list\.array_\d+$/`",
+            ),
             Self::Apart { looks_at, .. } => format!("it looks at {looks_at}"),
         }
     }
@@ -218,8 +218,7 @@ impl Transaction<'_> {
 }
 
 fn steps(program: &Program) -> impl Iterator<Item = &Step> {
-    let phases =
-        [Phase::RequestHead, Phase::RequestBody, Phase::ResponseHead, Phase::ResponseBody, Phase::Logging];
+    let phases = [Phase::RequestHead, Phase::RequestBody, Phase::ResponseHead, Phase::ResponseBody, Phase::Logging];
     phases.into_iter().flat_map(|phase| program.steps(phase))
 }
 

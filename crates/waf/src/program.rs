@@ -5,8 +5,8 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 
 use crate::byte_set::ByteSet;
-use crate::operator::{Comparison, Compiled, GROUPS_MAX};
 use crate::kind::{self, RuleKind};
+use crate::operator::{Comparison, Compiled, GROUPS_MAX};
 use crate::pattern;
 use crate::rule::{About, Change, Collection, Control, Disruption, Phase, Place, RuleBook, Selector, Settings, Text};
 use crate::scan::{Bit, Scan};

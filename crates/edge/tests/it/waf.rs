@@ -276,7 +276,8 @@ fn an_exclusion_lets_one_thing_by_and_nothing_beside_it() {
     };
     let ended = Exclude { path: String::from("/ended"), until: before, ..note.clone() };
     let gone = Exclude { rules: vec![77], until: before, ..note.clone() };
-    let whole = Exclude { path: String::from("/whole"), method: Some(String::from("POST")), variable: None, ..note.clone() };
+    let whole =
+        Exclude { path: String::from("/whole"), method: Some(String::from("POST")), variable: None, ..note.clone() };
     house.settings.waf = WafSettings { exclude: vec![note.clone(), ended, gone, whole], ..settings(RULES) };
     house.gateway().reload(&house.settings, &controls).unwrap();
     status(&house, &get("/notes/1?note=evil"), 200);

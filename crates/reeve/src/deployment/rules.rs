@@ -67,7 +67,8 @@ pub(super) fn survey(settings: &Settings, controls: &Controls, now: Timestamp) -
     let span = settings.waf.rules.first().map(|rules| rules.span.clone()).unwrap_or_default();
     let warn = |fault: &Fault| {
         let message = format!("{}:{}: {}", fault.place.file, fault.place.line, fault.message);
-        let warning = Diagnostic::warning("settings::waf", message).at(span.clone(), "in the rules that are named here");
+        let warning =
+            Diagnostic::warning("settings::waf", message).at(span.clone(), "in the rules that are named here");
         if let Some(help) = &fault.help { warning.help(help) } else { warning }
     };
     told.extend(engine.warnings().iter().take(WARNINGS_MAX).map(warn));

@@ -187,7 +187,11 @@ const EVENTS: &str = r#"
 fn undated(transcript: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in transcript.lines() {
-        lines.push(if line.starts_with("until ") { String::from("until    = \"[IN 90 DAYS]\"") } else { line.to_owned() });
+        lines.push(if line.starts_with("until ") {
+            String::from("until    = \"[IN 90 DAYS]\"")
+        } else {
+            line.to_owned()
+        });
     }
     lines.join("\n")
 }
@@ -231,7 +235,12 @@ fn exclusions_that_cannot_be_are_refused_with_place_and_remedy() {
     };
     let cases = [
         ("decides", entry("199", "")),
-        ("several", entry("[10, 105]", "") + &entry("100", "variable = \"ARGS_NAMES:q\"\n") + &entry("100", "variable = \"ARGS\"\n")),
+        (
+            "several",
+            entry("[10, 105]", "")
+                + &entry("100", "variable = \"ARGS_NAMES:q\"\n")
+                + &entry("100", "variable = \"ARGS\"\n"),
+        ),
         ("sound", entry("[100, 101]", "variable = \"ARGS:q\"\n") + &entry("9", "").replace("2099", "2020")),
     ];
     for (name, settings) in cases {

@@ -19,7 +19,9 @@ impl Source for Texts<'_> {
 #[track_caller]
 fn check(text: &str, always: &[&str], sometimes: &[&str]) {
     let engine = Engine::load(&["own", "more.conf"], &Texts(text), Options::default()).unwrap();
-    let told = |faults: &[crate::Fault]| faults.iter().map(|fault| format!("{}: {}", fault.place.line, fault.message)).collect::<Vec<_>>();
+    let told = |faults: &[crate::Fault]| {
+        faults.iter().map(|fault| format!("{}: {}", fault.place.line, fault.message)).collect::<Vec<_>>()
+    };
     assert_eq!(told(engine.disarmed()), always, "{text}");
     assert_eq!(told(engine.warnings()), sometimes, "{text}");
 }
@@ -37,7 +39,11 @@ fn a_decision_that_is_taken_away_is_told() {
     let gone = "1: rule 9709019 decides by what others have found: without it nothing is refused";
     check("SecRuleRemoveById 9709019", &[gone], &[]);
     check("SecRuleUpdateActionById 9709019 \"pass\"", &[gone], &[]);
-    check("SecRuleRemoveByTag \"reeve/decision\"", &[&gone.replace("9709019", "9709009"), gone], &[&gone.replace("9709019", "9709029")]);
+    check(
+        "SecRuleRemoveByTag \"reeve/decision\"",
+        &[&gone.replace("9709019", "9709009"), gone],
+        &[&gone.replace("9709019", "9709029")],
+    );
     // What refuses instead is armed.
     let own = "SecRule TX:blocking_inbound_anomaly_score \"@ge 5\" \"id:1,phase:2,deny\"\nSecRuleRemoveById 9709019";
     check(own, &[], &[&gone.replace("1:", "2:")]);
@@ -56,7 +62,11 @@ fn an_engine_that_is_switched_off_is_told() {
     check("SecRule REQUEST_URI \"@beginsWith /x\" \"id:1,phase:1,pass,nolog,ctl:ruleEngine=Off\"", &[], &[&sometimes]);
     check("SecAction \"id:1,phase:5,pass,nolog,ctl:ruleEngine=Off\"", &[], &[]);
     let taken = "1: `ctl` takes rule 9709019 away, which decides by what others have found: without it nothing is refused, where this rule matches";
-    check("SecRule REQUEST_URI \"@beginsWith /x\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveById=9709019\"", &[], &[taken]);
+    check(
+        "SecRule REQUEST_URI \"@beginsWith /x\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveById=9709019\"",
+        &[],
+        &[taken],
+    );
     let taken = taken.replace(", where this rule matches", ", for every request");
     check("SecAction \"id:1,phase:1,pass,nolog,ctl:ruleRemoveById=9709019\"", &[&taken], &[]);
 }

@@ -56,7 +56,9 @@ pub fn replay(
     for (kept, names) in NAMES {
         for entry in transaction.state.collections.entries(*kept) {
             let member = String::from_utf8_lossy(transaction.state.values.text(entry.name)).into_owned();
-            let named = names.iter().map(|name| if member.is_empty() { (*name).to_owned() } else { format!("{name}:{member}") });
+            let named = names
+                .iter()
+                .map(|name| if member.is_empty() { (*name).to_owned() } else { format!("{name}:{member}") });
             members.extend(named);
             if members.len() > MEMBERS_MAX {
                 break;

@@ -22,7 +22,8 @@ fn of_the_core_rule_set_those_that_speak_can_be_left_out() {
         if !name.ends_with(".conf") {
             continue;
         }
-        let decides = ["949", "959", "980", "901", "905", "999"].iter().any(|number| name.contains(&format!("-{number}-")));
+        let decides =
+            ["949", "959", "980", "901", "905", "999"].iter().any(|number| name.contains(&format!("-{number}-")));
         let text = fs::read_to_string(&path).unwrap().replace("\\\n", " ");
         for line in text.lines().filter(|line| line.starts_with("SecRule ") || line.starts_with("SecAction ")) {
             let Some(id) = line.split("\"id:").nth(1).and_then(|rest| rest.split(',').next()) else { continue };

@@ -100,7 +100,8 @@ pub(crate) fn run(args: &SuggestArgs, screen: &Screen) -> anyhow::Result<ExitCod
     let (proposals, unproposed, narrowed, events) = match &args.request {
         Some(path) => {
             let raw = whole(input::read(path)?.bytes);
-            let narrowed = narrow::narrow(&bench, &raw).map_err(|cause| anyhow::anyhow!("{}: {cause}", path.display()))?;
+            let narrowed =
+                narrow::narrow(&bench, &raw).map_err(|cause| anyhow::anyhow!("{}: {cause}", path.display()))?;
             (narrowed.proposals.clone(), narrowed.unproposed.clone(), Some(narrowed), 0)
         }
         None => {
@@ -117,7 +118,11 @@ pub(crate) fn run(args: &SuggestArgs, screen: &Screen) -> anyhow::Result<ExitCod
         (proposal, effect)
     });
     let answer = Answer { proposals: proposals.collect(), unproposed, narrowed, events };
-    if args.json { show::json(&answer, screen)? } else { show::text(&answer, &bench, screen)? }
+    if args.json {
+        show::json(&answer, screen)?
+    } else {
+        show::text(&answer, &bench, screen)?
+    }
     let passes = answer.narrowed.as_ref().is_none_or(|narrowed| narrowed.passes);
     Ok(if !answer.proposals.is_empty() && passes { ExitCode::Holds } else { ExitCode::FoundWanting })
 }

@@ -59,7 +59,9 @@ pub(super) fn of(bench: &Bench, proposal: &Proposal) -> Effect {
     match refused(&place, HARMLESS, false) {
         Some(None) => {}
         Some(Some(rules)) => {
-            return nothing(&format!("a harmless text is refused there as well, by {rules:?}, so that nothing can be told apart"));
+            return nothing(&format!(
+                "a harmless text is refused there as well, by {rules:?}, so that nothing can be told apart"
+            ));
         }
         None => return nothing("no request can be made that holds a text there"),
     }

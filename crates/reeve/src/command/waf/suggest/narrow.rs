@@ -72,7 +72,10 @@ pub(super) fn narrow(bench: &Bench, raw: &[u8]) -> Result<Narrowed, String> {
     } else {
         let rules: Vec<_> = spoken(&now).iter().map(ToString::to_string).collect();
         let what = format!("rules {}", rules.join(", "));
-        narrowed.unproposed.push(refuse(what, "no variable could be found that they could be left out of; it is refused all the same"));
+        narrowed.unproposed.push(refuse(
+            what,
+            "no variable could be found that they could be left out of; it is refused all the same",
+        ));
     }
     narrowed.proposals = entries(bench, &first, &pairs);
     Ok(narrowed)
@@ -106,7 +109,9 @@ fn further(bench: &Bench, raw: &[u8], first: &Replayed, now: &Replayed, known: &
 fn sought(bench: &Bench, raw: &[u8], first: &Replayed, rule: u32, known: &[Pair]) -> Result<Option<Pair>, String> {
     let singles = SINGLES.iter().map(|name| (*name).to_owned());
     for member in first.members.iter().cloned().chain(singles).take(MEMBERS_TRIED_MAX) {
-        let Some(variable) = proposal::written(&member).filter(|variable| bench.looks_at(rule, variable)) else { continue };
+        let Some(variable) = proposal::written(&member).filter(|variable| bench.looks_at(rule, variable)) else {
+            continue;
+        };
         let pair = (rule, variable, member);
         if known.contains(&pair) {
             continue;

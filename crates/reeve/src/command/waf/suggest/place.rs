@@ -40,9 +40,8 @@ impl Place {
             }
             "REQUEST_HEADERS" => Self::Header(name),
             "XML" => Self::Xml,
-            "REQUEST_FILENAME" | "REQUEST_BASENAME" | "REQUEST_URI" | "REQUEST_URI_RAW" | "REQUEST_LINE" | "PATH_INFO" => {
-                Self::Path
-            }
+            "REQUEST_FILENAME" | "REQUEST_BASENAME" | "REQUEST_URI" | "REQUEST_URI_RAW" | "REQUEST_LINE"
+            | "PATH_INFO" => Self::Path,
             "FILES" | "MULTIPART_FILENAME" => Self::File(name),
             "REQUEST_BODY" | "TX" => Self::Text,
             _ => return Err("no text of a client's stands there alone, so that attacks cannot be tried in it"),

@@ -84,9 +84,9 @@ pub(super) fn propose(bench: &Bench, recorded: &[Recorded]) -> (Vec<Proposal>, V
                 Ok(variables) => {
                     for (variable, example) in variables {
                         let key = (request.path.clone(), request.method.clone(), variable.clone());
-                        let proposal = proposals.entry(key.clone()).or_insert_with(|| {
-                            fresh(bench.now, &request.path, &request.method, variable, example)
-                        });
+                        let proposal = proposals
+                            .entry(key.clone())
+                            .or_insert_with(|| fresh(bench.now, &request.path, &request.method, variable, example));
                         proposal.rules.insert(found.rule);
                         proposal.requests += usize::from(counted.insert(key));
                         proposal.last = request.time.clone();
@@ -163,7 +163,8 @@ pub(super) fn written(variable: &str) -> Option<String> {
     };
     let is_number = |part: &str| part.strip_prefix("array_").is_some_and(|digits| digits.parse::<u32>().is_ok());
     if name.starts_with("json.") && name.split('.').any(is_number) {
-        let parts = name.split('.').map(|part| if is_number(part) { String::from(r"array_\d+") } else { literally(part) });
+        let parts =
+            name.split('.').map(|part| if is_number(part) { String::from(r"array_\d+") } else { literally(part) });
         let pattern = parts.collect::<Vec<_>>().join(r"\.");
         // What closes a pattern cannot stand in it.
         return (!pattern.contains('/')).then(|| format!("{collection}:/^{pattern}$/"));
@@ -172,13 +173,16 @@ pub(super) fn written(variable: &str) -> Option<String> {
     if name.bytes().all(plain) && !name.is_empty() {
         return Some(variable.to_owned());
     }
-    let nameable = !name.is_empty() && !name.contains('\'') && !name.starts_with('/') && !name.chars().any(char::is_control);
+    let nameable =
+        !name.is_empty() && !name.contains('\'') && !name.starts_with('/') && !name.chars().any(char::is_control);
     nameable.then(|| format!("{collection}:'{name}'"))
 }
 
 /// What a pattern reads as these very letters.
 fn literally(text: &str) -> String {
-    text.chars().flat_map(|char| (char.is_ascii_punctuation() && char != '_').then_some('\\').into_iter().chain([char])).collect()
+    text.chars()
+        .flat_map(|char| (char.is_ascii_punctuation() && char != '_').then_some('\\').into_iter().chain([char]))
+        .collect()
 }
 
 /// Long enough for the rules to be mended, short enough to be asked again.

@@ -83,7 +83,11 @@ type Read = (Vec<Recorded>, Vec<String>);
 fn of_file(path: &Path, wanted: &Wanted<'_>) -> anyhow::Result<Read> {
     let text = input::read(path)?;
     if text.bytes.len() > reeve_base::limit::DOCUMENT_BYTES_MAX {
-        bail!("{}: more than {} bytes; take the lines that are meant", text.name, reeve_base::limit::DOCUMENT_BYTES_MAX);
+        bail!(
+            "{}: more than {} bytes; take the lines that are meant",
+            text.name,
+            reeve_base::limit::DOCUMENT_BYTES_MAX
+        );
     }
     let (mut found, mut seen) = (Vec::new(), Vec::new());
     for line in text.bytes.split(|byte| *byte == b'\n').rev() {
@@ -136,18 +140,20 @@ pub(super) fn recorded(event: &Value) -> Option<Recorded> {
         return None;
     }
     let path = text("object").split('?').next().unwrap_or_default().to_owned();
-    Some(Recorded { id: text("id").to_owned(), time: text("time").to_owned(), method: text("action").to_owned(), path, found })
+    Some(Recorded {
+        id: text("id").to_owned(),
+        time: text("time").to_owned(),
+        method: text("action").to_owned(),
+        path,
+        found,
+    })
 }
 
 /// The rules that spoke, and where: from what an event lists of each rule, or else from the words of its cause.
 fn found(event: &Value) -> Vec<Found> {
     let listed = event.get("findings").and_then(|findings| findings.get("found")?.as_array());
     let listed: Vec<Found> = listed.into_iter().flatten().filter_map(listed_one).collect();
-    if listed.is_empty() {
-        event.get("cause").and_then(Value::as_str).map(said).unwrap_or_default()
-    } else {
-        listed
-    }
+    if listed.is_empty() { event.get("cause").and_then(Value::as_str).map(said).unwrap_or_default() } else { listed }
 }
 
 fn listed_one(finding: &Value) -> Option<Found> {

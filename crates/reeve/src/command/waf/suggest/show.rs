@@ -32,7 +32,10 @@ pub(super) fn text(answer: &Answer, bench: &Bench, screen: &Screen) -> anyhow::R
         None => {
             let events = plural(answer.events, "event");
             let entries = answer.proposals.len();
-            screen.data(format_args!("# {} from {events}; no request itself was tried: `--request` does", entries_of(entries)))?;
+            screen.data(format_args!(
+                "# {} from {events}; no request itself was tried: `--request` does",
+                entries_of(entries)
+            ))?;
         }
     }
     if !answer.proposals.is_empty() {
@@ -51,7 +54,10 @@ fn of_request(narrowed: &Narrowed, entries: usize) -> String {
     match (narrowed.refused, narrowed.passes) {
         (false, _) => format!("{what} is not refused by these rules: nothing is to be left out"),
         (true, true) => {
-            format!("{what} was refused by rules {rules}; it passes with {}, and with nothing less", entries_of(entries))
+            format!(
+                "{what} was refused by rules {rules}; it passes with {}, and with nothing less",
+                entries_of(entries)
+            )
         }
         (true, false) => format!("{what} is refused by rules {rules}, and with these as well"),
     }
@@ -84,7 +90,8 @@ fn lines(effect: &Effect) -> Vec<String> {
 fn line(family: &Family) -> String {
     let Family { family: name, tried, refused_before, by, passing, .. } = family;
     let unseen = tried.saturating_sub(*refused_before);
-    let unseen = if unseen > 0 { format!(" ({unseen} more are refused by no rule, with it or without)") } else { String::new() };
+    let unseen =
+        if unseen > 0 { format!(" ({unseen} more are refused by no rule, with it or without)") } else { String::new() };
     if passing.is_empty() {
         let by = if by.is_empty() { String::new() } else { format!(", by {}", list(by)) };
         return format!("  {name:15} none of {refused_before}{by}{unseen}");
@@ -92,8 +99,10 @@ fn line(family: &Family) -> String {
     let shown: Vec<_> = passing.iter().take(PASSING_SHOWN_MAX).map(|attack| harmless(&clipped(attack))).collect();
     let more = passing.len().saturating_sub(shown.len());
     let more = if more > 0 { format!("  and {more} more") } else { String::new() };
-    let rest = if by.is_empty() { String::from("the rest by nothing else") } else { format!("the rest by {}", list(by)) };
-    let rest = if passing.len() < *refused_before { format!("; {rest}") } else { String::from("; no other rule finds them") };
+    let rest =
+        if by.is_empty() { String::from("the rest by nothing else") } else { format!("the rest by {}", list(by)) };
+    let rest =
+        if passing.len() < *refused_before { format!("; {rest}") } else { String::from("; no other rule finds them") };
     format!("  {name:15} {} of {refused_before}{rest}{unseen}: {}{more}", passing.len(), shown.join("  "))
 }
 

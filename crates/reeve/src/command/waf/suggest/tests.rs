@@ -12,7 +12,10 @@ fn check(event: &serde_json::Value, expected: &[(u32, &[&str])]) {
     let found = recorded(event).map(|recorded| recorded.found).unwrap_or_default();
     let expected: Vec<_> = expected
         .iter()
-        .map(|(rule, variables)| Found { rule: *rule, variables: variables.iter().map(|one| (*one).to_owned()).collect() })
+        .map(|(rule, variables)| Found {
+            rule: *rule,
+            variables: variables.iter().map(|one| (*one).to_owned()).collect(),
+        })
         .collect();
     assert_eq!(found, expected, "{event}");
 }
@@ -23,7 +26,10 @@ fn events_say_which_rules_and_where() {
     check(&event("rules 942100, 949110 at ARGS:q, score 5"), &[(942_100, &["ARGS:q"]), (949_110, &["ARGS:q"])]);
     check(&event("rule 1 at REQUEST_FILENAME"), &[(1, &["REQUEST_FILENAME"])]);
     check(&event("rule 1, score 5"), &[(1, &[])]);
-    check(&event("rules 1, 2 and 3 more at ARGS:a, ARGS:… and 1 more, score 9"), &[(1, &["ARGS:a", "ARGS:…"]), (2, &["ARGS:a", "ARGS:…"])]);
+    check(
+        &event("rules 1, 2 and 3 more at ARGS:a, ARGS:… and 1 more, score 9"),
+        &[(1, &["ARGS:a", "ARGS:…"]), (2, &["ARGS:a", "ARGS:…"])],
+    );
     check(&event("a body of more than 5 bytes is not looked into"), &[]);
     let mut listed = event("rules 942100, 949110 at ARGS:q, score 5");
     listed["findings"] = json!({"rules": "ab", "found": [{"rule": 942100, "score": 5, "hits": [{"at": "ARGS:q", "slice": "…"}]}, {"rule": 949110, "hits": []}]});
@@ -35,7 +41,8 @@ fn events_say_which_rules_and_where() {
 
 #[test]
 fn variables_are_written_as_rules_read_them() {
-    let check = |variable: &str, expected: Option<&str>| assert_eq!(written(variable).as_deref(), expected, "{variable}");
+    let check =
+        |variable: &str, expected: Option<&str>| assert_eq!(written(variable).as_deref(), expected, "{variable}");
     check("ARGS:q", Some("ARGS:q"));
     check("REQUEST_FILENAME", Some("REQUEST_FILENAME"));
     check("XML:/*", Some("XML:/*"));
@@ -77,7 +84,9 @@ fn requests_hold_the_text_in_their_place() {
 fn a_request_that_was_written_by_hand_gets_its_length() {
     let text = |raw: &str| String::from_utf8(whole(raw.as_bytes().to_vec())).unwrap();
     assert_eq!(text("POST / HTTP/1.1\nHost: a\n\nq=1\n"), "POST / HTTP/1.1\nHost: a\r\nContent-Length: 3\r\n\r\nq=1");
-    for same in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab\n", "GET / HTTP/1.1"] {
+    for same in
+        ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab\n", "GET / HTTP/1.1"]
+    {
         assert_eq!(text(same), same);
     }
 }
