@@ -235,6 +235,12 @@ fn exception(text: &str, whole: bool) -> Result<Exception, ExclusionError> {
     let [Target { variable: of, selector, role: Role::Member }] = targets.as_slice() else {
         return wrong("one variable is named here, without `!`, `&` and `|`", Some(String::from("as in `ARGS:q`")));
     };
+    // Leaving out what a pattern has captured would leave out the whole rule, in whatever it was found.
+    let captured = matches!((of, selector), (Variable::Tx, Selector::Key(key)) if matches!(&**key, [b'0'..=b'9']));
+    if captured {
+        let help = String::from("name the variable in which it was found");
+        return wrong("a pattern has captured it, and no request names it", Some(help));
+    }
     if crate::program::is_written_by_rules(*of) && *selector == Selector::All {
         return wrong("what rules write themselves has no members that a request names", None);
     }

@@ -49,7 +49,7 @@ pub(crate) struct Taken {
     pub(crate) place: Place,
     pub(crate) id: u32,
     /// The rule, if it is gone.
-    pub(crate) chain: Option<Box<Chain>>,
+    pub(crate) chain: Option<Chain>,
 }
 
 /// Rules that make others' findings come to nothing.
@@ -92,7 +92,7 @@ struct Scores(BTreeSet<Vec<u8>>);
 
 impl Scores {
     fn of(book: &RuleBook) -> Self {
-        let taken = book.taken.iter().filter_map(|taken| taken.chain.as_deref());
+        let taken = book.taken.iter().filter_map(|taken| taken.chain.as_ref());
         let all: Vec<&Chain> = chains(book).chain(taken).collect();
         let mut scores = Self(BTreeSet::new());
         loop {

@@ -224,7 +224,7 @@ fn patterns_spell_names_out() {
     for pattern in [r"^json\.list\.array_\d+$", "^(?:a|b)1$", r"^item\[\d+\]$"] {
         assert!(!loose(pattern), "{pattern}");
     }
-    for wrong in ["ARG:q", "ARGS:", "!ARGS:q", "ARGS:q|ARGS:r", "&ARGS:q", "", "MATCHED_VAR", "TX", "XML:/a"] {
+    for wrong in ["ARG:q", "ARGS:", "!ARGS:q", "ARGS:q|ARGS:r", "&ARGS:q", "", "MATCHED_VAR", "TX", "TX:1", "XML:/a"] {
         assert!(small().exclusion(&[100], Part::Variable(wrong)).is_err(), "{wrong}");
     }
 }

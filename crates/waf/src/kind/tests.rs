@@ -48,7 +48,7 @@ fn a_decision_that_is_taken_away_is_told() {
     let own = "SecRule TX:blocking_inbound_anomaly_score \"@ge 5\" \"id:1,phase:2,deny\"\nSecRuleRemoveById 9709019";
     check(own, &[], &[&gone.replace("1:", "2:")]);
     // The answer's is one for itself.
-    check("SecRuleRemoveById 9709029", &[&gone.replace("9709019", "9709029")], &[]);
+    check("SecRuleRemoveById 9709029", &[], &[&gone.replace("9709019", "9709029")]);
 }
 
 #[test]

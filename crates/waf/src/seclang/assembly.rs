@@ -20,7 +20,7 @@ pub(super) struct Assembly {
     /// None where a rule was removed.
     pub(super) items: Vec<Option<Item>>,
     /// What a directive has taken away, until the reader has noted where.
-    pub(super) removed: Vec<Box<Chain>>,
+    pub(super) removed: Vec<Chain>,
     /// And which rules it has made to refuse no longer.
     pub(super) tamed: Vec<u32>,
     ids: HashMap<u32, Place>,

@@ -54,7 +54,7 @@ fn remove(assembly: &mut Assembly, which: &[Which]) -> Result<Count, Wrong> {
             && matchers.iter().any(|matcher| matcher.takes(chain))
         {
             if let Some(Item::Chain(chain)) = item.take() {
-                assembly.removed.push(chain);
+                assembly.removed.push(*chain);
             }
             count += 1;
         }

@@ -43,7 +43,8 @@ impl Place {
             "REQUEST_FILENAME" | "REQUEST_BASENAME" | "REQUEST_URI" | "REQUEST_URI_RAW" | "REQUEST_LINE"
             | "PATH_INFO" => Self::Path,
             "FILES" | "MULTIPART_FILENAME" => Self::File(name),
-            "REQUEST_BODY" | "TX" => Self::Text,
+            "REQUEST_BODY" => Self::Text,
+            "TX" if name.eq_ignore_ascii_case("reeve_text") => Self::Text,
             _ => return Err("no text of a client's stands there alone, so that attacks cannot be tried in it"),
         })
     }

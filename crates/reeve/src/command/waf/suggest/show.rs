@@ -70,12 +70,18 @@ fn lines(effect: &Effect) -> Vec<String> {
     }
     let before: usize = effect.families.iter().map(|family| family.refused_before).sum();
     let passing: usize = effect.families.iter().map(|family| family.passing.len()).sum();
-    let mut lines = vec![if passing == 0 {
-        format!("Of {} refused here without it, it lets none by:", plural(before, "attack"))
-    } else {
-        format!("Of {} refused here without it, it lets {passing} by:", plural(before, "attack"))
+    let mut lines = vec![match (before, passing) {
+        (0, _) => String::from("None of the attacks tried here is refused without it: what it lets by is not known."),
+        (_, 0) => format!("Of {} refused here without it, it lets none by:", plural(before, "attack")),
+        (_, _) => format!("Of {} refused here without it, it lets {passing} by:", plural(before, "attack")),
     }];
-    lines.extend(effect.families.iter().map(line));
+    lines.extend(effect.families.iter().filter(|family| family.refused_before > 0).map(line));
+    let unseen = effect.families.iter().map(|family| (family, family.tried.saturating_sub(family.refused_before)));
+    let unseen: Vec<_> =
+        unseen.filter(|(_, count)| *count > 0).map(|(one, count)| format!("{} {count}", one.family)).collect();
+    if !unseen.is_empty() {
+        lines.push(format!("No rule refuses, with it or without: {}.", unseen.join(", ")));
+    }
     if let Some(beside) = &effect.beside {
         let (before, after) = (beside.refused_before, beside.refused_after);
         lines.push(if before == after {
@@ -88,22 +94,17 @@ fn lines(effect: &Effect) -> Vec<String> {
 }
 
 fn line(family: &Family) -> String {
-    let Family { family: name, tried, refused_before, by, passing, .. } = family;
-    let unseen = tried.saturating_sub(*refused_before);
-    let unseen =
-        if unseen > 0 { format!(" ({unseen} more are refused by no rule, with it or without)") } else { String::new() };
+    let Family { family: name, refused_before, by, passing, .. } = family;
+    let by = if by.is_empty() { String::from("rules that are not told") } else { list(by) };
     if passing.is_empty() {
-        let by = if by.is_empty() { String::new() } else { format!(", by {}", list(by)) };
-        return format!("  {name:15} none of {refused_before}{by}{unseen}");
+        return format!("  {name:15} none of {refused_before}, by {by}");
     }
     let shown: Vec<_> = passing.iter().take(PASSING_SHOWN_MAX).map(|attack| harmless(&clipped(attack))).collect();
     let more = passing.len().saturating_sub(shown.len());
     let more = if more > 0 { format!("  and {more} more") } else { String::new() };
-    let rest =
-        if by.is_empty() { String::from("the rest by nothing else") } else { format!("the rest by {}", list(by)) };
-    let rest =
-        if passing.len() < *refused_before { format!("; {rest}") } else { String::from("; no other rule finds them") };
-    format!("  {name:15} {} of {refused_before}{rest}{unseen}: {}{more}", passing.len(), shown.join("  "))
+    let all = passing.len() == *refused_before;
+    let rest = if all { String::from("no other rule finds them") } else { format!("the rest is refused by {by}") };
+    format!("  {name:15} {} of {refused_before}; {rest}: {}{more}", passing.len(), shown.join("  "))
 }
 
 fn list(rules: &[u32]) -> String {

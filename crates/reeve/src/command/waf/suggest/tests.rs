@@ -70,14 +70,18 @@ fn requests_hold_the_text_in_their_place() {
         String::from_utf8(raw).unwrap()
     };
     assert!(text("ARGS:q", "GET").starts_with("GET /notes?q=%3Cb%3E%20%26%20c HTTP/1.1\r\n"));
-    assert!(text("ARGS:q", "POST").ends_with("\r\nContent-Length: 20\r\n\r\nq=%3Cb%3E%20%26%20c"));
+    assert!(text("ARGS:q", "POST").ends_with("\r\nContent-Length: 19\r\n\r\nq=%3Cb%3E%20%26%20c"));
     assert!(text("ARGS:json.a.array_1.b", "POST").ends_with(r#"{"a":[null,{"b":"<b> & c"}]}"#));
     assert!(text("REQUEST_COOKIES:sid", "GET").contains("\r\nCookie: sid=<b> & c\r\n"));
     assert!(text("REQUEST_HEADERS:user-agent", "GET").contains("\r\nUser-Agent: <b> & c\r\n"));
     assert!(text("XML:/*", "POST").ends_with("<a><b>&lt;b> &amp; c</b></a>"));
     assert!(text("REQUEST_BASENAME", "GET").starts_with("GET /notes/%3Cb"));
     assert!(text("FILES:up", "POST").contains("name=\"up\"; filename=\"<b> & c\""));
-    assert!(Place::of("ARGS_NAMES:q", "GET").is_err() && Place::of("REQUEST_HEADERS:Host", "GET").is_err());
+    assert!(
+        Place::of("TX:x", "GET").is_err()
+            && Place::of("ARGS_NAMES:q", "GET").is_err()
+            && Place::of("REQUEST_HEADERS:Host", "GET").is_err()
+    );
 }
 
 #[test]
