@@ -156,7 +156,7 @@ impl Live {
             callers: Callers::new(&settings.bots, controls)?,
             pages: settings.pages.as_deref().map(Pages::load).transpose()?,
             scrutiny: scrutiny(settings, controls)?,
-            waf: Waf::new(&settings.waf, controls)?,
+            waf: Waf::new(&settings.waf, controls, now)?,
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
@@ -343,7 +343,7 @@ impl Gateway {
         Callers::new(&settings.bots, controls)?;
         settings.pages.as_deref().map(Pages::load).transpose()?;
         scrutiny(settings, controls)?;
-        Waf::verify(&settings.waf, controls)?;
+        Waf::verify(&settings.waf, controls, now)?;
         tracer(settings)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });

@@ -75,4 +75,4 @@ pub use settings::{
     TracingSettings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};
-pub use waf::{DetectOnly, RuleFiles, RuleShelf, WafError, WafSettings, found_in_clear};
+pub use waf::{DetectOnly, Exclude, RuleFiles, RuleShelf, WafError, WafSettings, found_in_clear};

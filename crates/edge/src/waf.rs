@@ -5,6 +5,7 @@
 //! policy does not ask for costs a request one comparison.
 
 mod desk;
+mod exclude;
 mod inspection;
 mod mask;
 mod told;
@@ -16,14 +17,19 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use reeve_base::Timestamp;
 use reeve_policy::catalogue::{Controls, WafAttackSet};
-use reeve_waf::{BASE_RULES, Book, Engine, EngineMode, Fault, OWN_RULES, Options, Source, SourceError};
+use reeve_waf::{
+    BASE_RULES, Book, Engine, EngineMode, ExclusionError, Fault, OWN_RULES, Options, Source, SourceError,
+};
 
 use crate::rules::plainly;
 
 pub(crate) use desk::Desk;
+pub use exclude::Exclude;
 pub(crate) use inspection::{Inspection, carry};
 pub(crate) use told::Told;
 pub use told::found_in_clear;
+
+use exclude::Exclusions;
 
 /// What a deployment says of its firewall.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +38,18 @@ pub struct WafSettings {
     pub rules: Option<Arc<dyn RuleShelf>>,
     /// Where rules only find, and nothing is refused, until a day.
     pub detect_only: Vec<DetectOnly>,
+    /// What is left out of rules, where, until a day.
+    pub exclude: Vec<Exclude>,
+}
+
+impl WafSettings {
+    /// The rules with what the policy says of them, as a gateway runs them.
+    ///
+    /// # Errors
+    /// When they cannot be run.
+    pub fn engine(&self, control: &WafAttackSet) -> Result<Engine, WafError> {
+        load(self, control).map(|(engine, _)| engine)
+    }
 }
 
 /// A part of the site on which rules only find.
@@ -70,6 +88,8 @@ pub enum WafError {
     Files(String),
     /// They cannot be run as they are written; never empty.
     Faults(Vec<Fault>),
+    /// They cannot be left out as is asked for: which of [`WafSettings::exclude`], counted from 0, and why; never empty.
+    Exclusions(Vec<(usize, ExclusionError)>),
 }
 
 impl std::error::Error for WafError {}
@@ -78,6 +98,10 @@ impl fmt::Display for WafError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Files(cause) => f.write_str(cause),
+            Self::Exclusions(errors) => {
+                let causes: Vec<_> = errors.iter().map(|(_, error)| error.to_string()).collect();
+                write!(f, "rules cannot be left out so: {}", causes.join("; "))
+            }
             Self::Faults(faults) => {
                 let count = faults.len();
                 let s = if count == 1 { "" } else { "s" };
@@ -100,14 +124,20 @@ pub(crate) struct Waf {
     /// Whether answers are looked into.
     pub(crate) responses: bool,
     detect_only: Vec<DetectOnly>,
+    exclusions: Exclusions,
 }
 
 impl Waf {
     /// None if the policy asks for none.
-    pub(crate) fn new(settings: &WafSettings, controls: &Controls) -> Result<Option<Arc<Self>>, WafError> {
+    pub(crate) fn new(
+        settings: &WafSettings,
+        controls: &Controls,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Self>>, WafError> {
         let Some(control) = &controls.waf_attack_set else { return Ok(None) };
         let (engine, digest) = load(settings, control)?;
         Ok(Some(Arc::new(Self {
+            exclusions: Exclusions::new(&settings.exclude, &engine, now)?,
             engine: Arc::new(engine),
             digest,
             body_bytes_max: usize::try_from(control.body.bytes()).unwrap_or(usize::MAX),
@@ -118,12 +148,18 @@ impl Waf {
 
     /// Whether such rules can be used. Those that are named are tried, whether a control asks for them or not: ones that
     /// are wrong are told of at once.
-    pub(crate) fn verify(settings: &WafSettings, controls: &Controls) -> Result<(), WafError> {
-        match &controls.waf_attack_set {
-            Some(control) => load(settings, control).map(drop),
-            None if settings.rules.is_some() => load(settings, &WafAttackSet::default()).map(drop),
-            None => Ok(()),
-        }
+    pub(crate) fn verify(settings: &WafSettings, controls: &Controls, now: Timestamp) -> Result<(), WafError> {
+        let (engine, _) = match &controls.waf_attack_set {
+            Some(control) => load(settings, control)?,
+            None if settings.rules.is_some() => load(settings, &WafAttackSet::default())?,
+            None => return Ok(()),
+        };
+        Exclusions::new(&settings.exclude, &engine, now).map(drop)
+    }
+
+    /// What is left out of rules.
+    pub(crate) fn excluding(&self, now: Timestamp) -> impl Iterator<Item = &Exclude> {
+        self.exclusions.holding(now)
     }
 
     /// Where rules only find.
@@ -134,12 +170,14 @@ impl Waf {
     /// Whether rules only find on this path. Only as it is spelled plainly: what an application may read otherwise is
     /// held to the rules.
     fn only_detects(&self, path: &str, now: Timestamp) -> bool {
-        let below = |route: &str| {
-            let rest = path.strip_prefix(route.trim_end_matches('/'));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.detect_only.iter().any(|route| now < route.until && below(&route.path)) && *plainly(path) == *path
+        self.detect_only.iter().any(|route| now < route.until && is_below(&route.path, path)) && *plainly(path) == *path
     }
+}
+
+/// Whether a path is this route or below it.
+fn is_below(route: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(route.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl WafSettings {
@@ -160,7 +198,12 @@ impl WafSettings {
 fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<(Engine, String), WafError> {
     // Whatever rule files say of it: the policy says that it refuses.
     let options = Options { mode: Some(EngineMode::On), ..Options::default() };
-    read(settings, control, |files, source| Engine::load(files, source, options))
+    let (engine, digest) = read(settings, control, |files, source| Engine::load(files, source, options))?;
+    // A firewall that finds and never refuses would be a promise that nobody keeps.
+    match engine.disarmed() {
+        [] => Ok((engine, digest)),
+        faults => Err(WafError::Faults(faults.to_vec())),
+    }
 }
 
 /// Reads the rules: what every rule stands on, their own set-up, what the policy says, the rules. With their digest.

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Recorder, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, BotSettings, Certificate, CertificateError, ChallengeKind, DnsHook,
-    Gateway, Inherited, LocalAuthority, ProxySettings, Sites, StartError, Tools, UnknownName,
+    Gateway, Inherited, LocalAuthority, ProxySettings, Sites, StartError, Tools, UnknownName, WafError, WafSettings,
 };
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{Control, Controls};
@@ -38,7 +38,7 @@ pub(crate) use control::{
     Reply, Request, Socket, ask, path as control_path,
 };
 
-pub(crate) use rules::{waf_rules, waf_settings};
+pub(crate) use rules::waf_rules;
 
 /// Settings and policy, both without an error.
 pub(crate) struct Deployment {
@@ -78,7 +78,8 @@ impl Deployment {
                 let faults = [deployment.unwatched(), deployment.nobody(), deployment.unjudged(), deployment.swapped()];
                 let detecting =
                     rules::detecting(&deployment.loaded.settings, &Controls::of(&deployment.policy), clock.now());
-                for fault in faults.into_iter().flatten().chain(detecting) {
+                let ended = rules::ended(&deployment.loaded.settings, clock.now());
+                for fault in faults.into_iter().flatten().chain(detecting).chain(ended) {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 if let Some(fault) = deployment.undescribed() {
@@ -362,6 +363,16 @@ impl Deployment {
         self.fault(&error)
     }
 
+    /// What is worth knowing of the firewall, and no fault.
+    pub(crate) fn survey(&self, clock: &dyn Clock) -> Vec<Diagnostic> {
+        rules::survey(&self.loaded.settings, &Controls::of(&self.policy), clock.now())
+    }
+
+    /// The firewall's rules, as the gateway is told.
+    pub(crate) fn waf(&self) -> WafSettings {
+        rules::edge(&self.loaded.settings)
+    }
+
     fn explain(&self, error: StartError) -> anyhow::Error {
         match self.fault(&error) {
             Some(fault) => self.loaded.refuse(fault).into(),
@@ -407,6 +418,7 @@ impl Deployment {
                 settings.pages.as_ref().map(|pages| pages.span.clone()).unwrap_or_default(),
                 "the folder holds `404.html`, `4xx.html`, `5xx.html`, `default.html`, any of them; see docs/guide/answers.md",
             ),
+            StartError::Waf(WafError::Exclusions(errors)) => return rules::not_excluded(settings, errors),
             StartError::Waf(_) => (
                 "settings::waf",
                 settings.waf.rules.first().map(|rules| rules.span.clone()).unwrap_or_default(),

@@ -37,7 +37,7 @@ pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreS
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use tracing::Tracing;
 pub(crate) use upstream::{Circuit, Health, Route, Upstream};
-pub(crate) use waf::{DetectOnly, Waf};
+pub(crate) use waf::{DetectOnly, Exclude, Waf};
 pub(crate) use watch::{WatchRule, WatchSettings};
 
 /// What a deployment is set to. Every path is absolute.

@@ -57,6 +57,12 @@ impl Engine {
         &self.program.warnings
     }
 
+    /// Why these rules refuse nothing, whatever they find; none if they do.
+    #[must_use]
+    pub fn disarmed(&self) -> &[Fault] {
+        &self.program.disarmed
+    }
+
     /// Goes on with a transaction of this engine. One of another engine's would be judged by numbers that mean nothing.
     #[must_use]
     pub fn resume(&self, paused: Paused) -> Transaction<'_> {

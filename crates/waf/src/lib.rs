@@ -4,15 +4,18 @@
 #![forbid(unsafe_code)]
 
 mod arena;
+pub mod attacks;
 mod base_rules;
 mod book;
 mod byte_set;
 mod collections;
 mod engine;
 mod evidence;
+mod exclusion;
 mod fill;
 mod hash;
 mod injection;
+mod kind;
 mod memory;
 mod need;
 mod operator;
@@ -36,6 +39,8 @@ pub use book::{Book, Described, Looks};
 pub use engine::{Engine, Options};
 pub use evidence::Evidence;
 pub use operator::Reason;
+pub use exclusion::{Exclusion, ExclusionError, Part};
+pub use kind::RuleKind;
 pub use own::{OWN_RULES, OWN_RULES_VERSION};
 pub use rule::{EngineMode, Phase, Place, Severity};
 pub use seclang::{Fault, Source, SourceError};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 
 use crate::byte_set::ByteSet;
+use crate::kind::{self, RuleKind};
 use crate::operator::{Comparison, Compiled, GROUPS_MAX};
 use crate::pattern;
 use crate::rule::{About, Change, Collection, Control, Disruption, Phase, Place, RuleBook, Selector, Settings, Text};
@@ -22,6 +23,10 @@ mod which;
 pub(crate) struct Program {
     pub(crate) settings: Settings,
     pub(crate) warnings: Vec<Fault>,
+    /// Why these rules refuse nothing, whatever they find.
+    pub(crate) disarmed: Vec<Fault>,
+    /// The id of each chain, by its number, and what it is for.
+    pub(crate) kinds: Vec<(u32, RuleKind)>,
     /// By [`Phase`].
     phases: [Vec<Step>; 5],
     pub(crate) fields: Vec<Field>,
@@ -190,7 +195,11 @@ pub(crate) enum Key {
 
 impl Program {
     pub(crate) fn new(book: RuleBook) -> Result<Self, Vec<Fault>> {
-        gather::Gatherer::new(&book).program(book)
+        let (kinds, disarmed) = (kind::kinds(&book), kind::disarmed(&book));
+        let mut program = gather::Gatherer::new(&book).program(book)?;
+        program.warnings.extend(disarmed.sometimes);
+        (program.kinds, program.disarmed) = (kinds, disarmed.always);
+        Ok(program)
     }
 
     pub(crate) fn steps(&self, phase: Phase) -> &[Step] {
@@ -206,7 +215,7 @@ impl Program {
 }
 
 impl Matcher {
-    fn new(selector: &Selector) -> Result<Self, pattern::PatternError> {
+    pub(crate) fn new(selector: &Selector) -> Result<Self, pattern::PatternError> {
         Ok(match selector {
             Selector::All => Self::All,
             Selector::Key(key) => Self::Key(key.clone()),
@@ -239,6 +248,12 @@ pub(crate) fn written(variable: Variable) -> Option<Collection> {
         Variable::User => Collection::User,
         _ => return None,
     })
+}
+
+/// Whether only rules themselves write to it: a request names none of its members.
+pub(crate) const fn is_written_by_rules(variable: Variable) -> bool {
+    matches!(variable, Variable::MatchedVar | Variable::MatchedVars | Variable::MatchedVarName)
+        || matches!(variable, Variable::MatchedVarsNames | Variable::Tx)
 }
 
 /// Whether its members change while the rules of one phase run.

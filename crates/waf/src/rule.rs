@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::kind::Taken;
 use crate::seclang::Fault;
 use crate::transformation::Transformation;
 use crate::variable::Variable;
@@ -37,6 +38,8 @@ pub(crate) struct RuleBook {
     pub(crate) items: Vec<Item>,
     /// What runs otherwise than its author may think: no reason to refuse the rules, and worth saying.
     pub(crate) warnings: Vec<Fault>,
+    /// Rules that directives have taken away, or have made to refuse no longer.
+    pub(crate) taken: Vec<Taken>,
 }
 
 /// What stands in a sequence of rules.

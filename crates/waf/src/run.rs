@@ -283,7 +283,7 @@ impl Run<'_> {
 }
 
 /// Whether an exception for one variable is about the members of another.
-fn is_about(exception: Variable, variable: Variable) -> bool {
+pub(crate) fn is_about(exception: Variable, variable: Variable) -> bool {
     exception == variable
         || match exception {
             Variable::Args => matches!(variable, Variable::ArgsGet | Variable::ArgsPost),

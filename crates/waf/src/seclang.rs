@@ -14,7 +14,7 @@ mod wrong;
 
 use std::fmt;
 
-use crate::rule::{Place, RuleBook};
+use crate::rule::{Place, RuleBook, Target};
 
 /// Where rule files come from.
 pub trait Source {
@@ -71,6 +71,20 @@ pub(crate) fn read(files: &[&str], source: &dyn Source) -> Result<RuleBook, Vec<
     let mut reader = reader::Reader::new(source);
     files.iter().for_each(|name| reader.top(name));
     reader.finish()
+}
+
+/// Reads a list of variables as rules write it.
+///
+/// # Errors
+///
+/// What is wrong with it, and what to do about that.
+pub(crate) fn read_targets(text: &str) -> Result<Vec<Target>, (String, Option<String>)> {
+    targets::read(text.as_bytes()).map_err(|wrong| (wrong.message, wrong.help))
+}
+
+/// Whether a variable has members with names.
+pub(crate) fn has_members(variable: crate::variable::Variable) -> bool {
+    targets::is_collection(variable)
 }
 
 #[cfg(test)]

@@ -113,9 +113,9 @@ pub struct Scratch(Box<State>);
 /// One request and its answer. The four parts are given in order; a part may be left out with all that follow.
 #[derive(Debug)]
 pub struct Transaction<'e> {
-    engine: &'e Engine,
+    pub(crate) engine: &'e Engine,
     report: Report,
-    state: Box<State>,
+    pub(crate) state: Box<State>,
     course: Course,
     now: i64,
 }

@@ -24,6 +24,7 @@
 mod application;
 mod judge;
 mod overrides;
+mod replay;
 mod request;
 mod setup;
 mod stage;
@@ -33,6 +34,7 @@ mod wire;
 
 pub use judge::{Expected, Found, Unmet};
 pub use overrides::Overrides;
+pub use replay::{Replayed, replay};
 pub use setup::{BASE, own_rules, setup};
 pub use stage::{Bench, Outcome, Staged, run};
 pub use text::{File, Trial, Unreadable, read};

@@ -10,6 +10,7 @@ use crate::gateway::Shared;
 use crate::rate::Session;
 use crate::scrutiny::Scrutiny;
 use crate::settings::{ServerAddress, UpstreamScheme, UpstreamSettings};
+use crate::waf::Exclude;
 
 /// How a gateway that runs reaches its application.
 #[derive(Clone)]
@@ -107,6 +108,14 @@ impl Outward {
         let Some(shared) = self.shared.upgrade() else { return Vec::new() };
         let (live, now) = (shared.live.load(), shared.tools.clock.now());
         live.waf.iter().flat_map(|waf| waf.only_detecting(now)).collect()
+    }
+
+    /// What is left out of the firewall's rules at present.
+    #[must_use]
+    pub fn excludes(&self) -> Vec<Exclude> {
+        let Some(shared) = self.shared.upgrade() else { return Vec::new() };
+        let (live, now) = (shared.live.load(), shared.tools.clock.now());
+        live.waf.iter().flat_map(|waf| waf.excluding(now)).cloned().collect()
     }
 
     /// Shakes hands with a server on this machine as if it were the application `name`, or the first one, and ends the

@@ -69,7 +69,9 @@ impl Inspection {
             unique_id: &id,
             seconds: record.time.as_second(),
         };
-        let paused = waf.engine.begin(&facts, desk.take()).pause();
+        let mut transaction = waf.engine.begin(&facts, desk.take());
+        waf.exclusions.apply(&mut transaction, allowed.parts(), record.time);
+        let paused = transaction.pause();
         let only_detects = waf.only_detects(allowed.parts().uri.path(), record.time);
         let (waf, desk, awaits_body) = (Arc::clone(waf), Rc::clone(desk), allowed.has_body());
         Self { waf, desk, paused: Some(paused), only_detects, awaits_body, outgrown: false }

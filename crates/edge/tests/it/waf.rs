@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use reeve_base::{Clock, Size, SystemClock};
-use reeve_edge::{DetectOnly, RuleFiles, RuleShelf, StartError, WafSettings};
+use reeve_edge::{DetectOnly, Exclude, RuleFiles, RuleShelf, StartError, WafError, WafSettings};
 use reeve_policy::catalogue::{Control, Controls, ErrorNoDebug, InputSchema, WafAttackSet};
 use reeve_waf::{Source, SourceError};
 
@@ -50,7 +50,8 @@ impl RuleShelf for Texts {
 }
 
 fn settings(text: &'static str) -> WafSettings {
-    WafSettings { rules: Some(Arc::new(Texts(BTreeMap::from([("our.conf", text)])))), detect_only: Vec::new() }
+    let rules: Arc<dyn RuleShelf> = Arc::new(Texts(BTreeMap::from([("our.conf", text)])));
+    WafSettings { rules: Some(rules), ..WafSettings::default() }
 }
 
 fn promised(control: WafAttackSet) -> Controls {
@@ -256,6 +257,56 @@ fn where_rules_only_find_nothing_is_refused_and_the_event_says_what_would_have_b
     assert_eq!(detected[0]["control"], "waf.attack_set");
     let cause = detected[0]["cause"].as_str().unwrap();
     assert!(cause.eq_ignore_ascii_case("rules 100, 199 at ARGS:q, score 5"), "{cause}");
+}
+
+#[test]
+fn an_exclusion_lets_one_thing_by_and_nothing_beside_it() {
+    let application = Application::answering(OK);
+    let controls = promised(WafAttackSet::default());
+    let mut house = House::with(upstream(application.address), &controls);
+    let now = SystemClock::new().now();
+    let (later, before) = (now + jiff::SignedDuration::from_hours(1), now - jiff::SignedDuration::from_hours(1));
+    let note = Exclude {
+        rules: vec![100],
+        path: String::from("/notes"),
+        method: None,
+        variable: Some(String::from("ARGS:note")),
+        whole: false,
+        until: later,
+    };
+    let ended = Exclude { path: String::from("/ended"), until: before, ..note.clone() };
+    let gone = Exclude { rules: vec![77], until: before, ..note.clone() };
+    let whole =
+        Exclude { path: String::from("/whole"), method: Some(String::from("POST")), variable: None, ..note.clone() };
+    house.settings.waf = WafSettings { exclude: vec![note.clone(), ended, gone, whole], ..settings(RULES) };
+    house.gateway().reload(&house.settings, &controls).unwrap();
+    status(&house, &get("/notes/1?note=evil"), 200);
+    status(&house, &post(FORM, "note=evil").replace("/orders", "/notes"), 200);
+    status(&house, &post(FORM, "note=fine&more=evil").replace("/orders", "/notes"), 403);
+    status(&house, &get("/notes?other=evil"), 403);
+    status(&house, &get("/notes?note=evil").replace("Connection", "User-Agent: badbot\r\nConnection"), 403);
+    status(&house, &get("/other?note=evil"), 403);
+    status(&house, &get("/x/../notes?note=evil"), 403);
+    status(&house, &get("/ended?note=evil"), 403);
+    status(&house, &get("/whole?note=evil"), 403);
+    status(&house, &post(MULTIPART, &parts("evil")).replace("/orders", "/whole"), 200);
+    house.settings.waf.exclude = vec![Exclude { rules: vec![199], ..note }];
+    let Err(StartError::Waf(error)) = house.gateway().reload(&house.settings, &controls) else { panic!() };
+    assert!(error.to_string().contains("rule 199 decides by what others have found"), "{error}");
+    status(&house, &get("/notes/1?note=evil"), 200);
+}
+
+#[test]
+fn rules_that_never_refuse_are_not_taken() {
+    let application = Application::answering(OK);
+    let mut house = ruled(&application, WafAttackSet::default(), Vec::new());
+    for more in ["SecRuleRemoveById 199", "SecAction \"id:9,phase:1,pass,nolog,ctl:ruleEngine=Off\""] {
+        let text: &'static str = Box::leak(format!("{RULES}\n{more}\n").into_boxed_str());
+        house.settings.waf = settings(text);
+        let wrong = house.gateway().reload(&house.settings, &promised(WafAttackSet::default()));
+        assert!(matches!(&wrong, Err(StartError::Waf(WafError::Faults(faults))) if faults.len() == 1), "{wrong:?}");
+    }
+    status(&house, &get("/?q=evil"), 403);
 }
 
 #[test]

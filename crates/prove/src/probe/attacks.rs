@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Kept, Notes, Probe, Running, Sends, Twin};
 use crate::Target;
 use crate::wire::Site;
+use crate::wire::desk::ExcludeStatus;
 use crate::wire::exchange::{End, Until};
 
 impl Probe for WafAttackSet {
@@ -21,10 +22,13 @@ impl Probe for WafAttackSet {
 
     fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
         Box::pin(async move {
+            let mut narrowed = String::new();
             if site.house().is_ok() {
-                for path in site.status().await?.waf.only_detects {
+                let waf = site.status().await?.waf;
+                for path in waf.only_detects {
                     notes.fault(format!("under {path} rules only find, and nothing is refused"));
                 }
+                narrowed = tell_exclusions(notes, waf.excludes);
             }
             let mut seen = Seen::default();
             for (number, family) in FAMILIES.iter().enumerate() {
@@ -46,12 +50,29 @@ impl Probe for WafAttackSet {
             Ok(Kept::with(
                 twin,
                 format!(
-                    "attacks of {} families refused in {} places, harmless twins served",
+                    "attacks of {} families refused in {} places, harmless twins served{narrowed}",
                     seen.families, seen.refused
                 ),
             ))
         })
     }
+}
+
+/// What is left out of rules narrows what they promise, and does not end it: attacks of each family are still refused
+/// where they are tried. So it is told, and judged by those who read it. What is to be said of it in short.
+fn tell_exclusions(notes: &mut Notes, mut excludes: Vec<ExcludeStatus>) -> String {
+    excludes.sort_by_key(|one| one.until);
+    let Some(first) = excludes.first() else { return String::new() };
+    let (count, end) = (excludes.len(), first.until.strftime("%Y-%m-%d %H:%M UTC"));
+    let s = if count == 1 { "" } else { "s" };
+    for one in excludes.iter().take(EXCLUSIONS_SHOWN_MAX) {
+        notes.saw(format!("left out until {}: {}", one.until.strftime("%Y-%m-%d %H:%M UTC"), one.what));
+    }
+    let more = count.saturating_sub(EXCLUSIONS_SHOWN_MAX);
+    if more > 0 {
+        notes.saw(format!("left out: {more} more"));
+    }
+    format!("; {count} exclusion{s} from the rules, the first until {end}")
 }
 
 /// What has been seen so far.
@@ -286,6 +307,9 @@ const FAMILIES: [Family; 11] = [
 
 /// Whoever plants a session sends its victim over from elsewhere.
 const FOREIGN: &str = "Referer: https://reeve-probe.example/\r\n";
+
+/// Exclusions that evidence names each.
+const EXCLUSIONS_SHOWN_MAX: usize = 16;
 
 /// What a refusal by rules is answered with: 403, or what a rule set says of a text that it cannot read.
 const REFUSED: [u16; 2] = [403, 406];

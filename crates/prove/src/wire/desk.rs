@@ -89,6 +89,18 @@ pub(crate) struct WafStatus {
     /// Parts of the site on which they only find.
     #[serde(default)]
     pub(crate) only_detects: Vec<String>,
+    /// What is left out of them.
+    #[serde(default)]
+    pub(crate) excludes: Vec<ExcludeStatus>,
+}
+
+/// What is left out of rules, on a part of the site.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ExcludeStatus {
+    /// Which rules, in what, where.
+    pub(crate) what: String,
+    /// From here on they hold again.
+    pub(crate) until: jiff::Timestamp,
 }
 
 /// What the deployment says of its lists of bots.

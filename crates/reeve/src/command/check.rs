@@ -136,7 +136,9 @@ fn deployment(config: &Path, today: Date) -> Vec<Checked> {
     if let Outcome::Judged(judged) = &mut settings.outcome
         && let Ok(deployment) = Deployment::read(config, &SystemClock::new())
     {
-        judged.faults.extend(deployment.verify(&SystemClock::new()));
+        let fault = deployment.verify(&SystemClock::new());
+        let survey = if fault.is_none() { deployment.survey(&SystemClock::new()) } else { Vec::new() };
+        judged.faults.extend(fault.into_iter().chain(survey));
     }
     [Some(settings), policy].into_iter().flatten().collect()
 }

@@ -1,6 +1,7 @@
 //! `reeve waf`: rules of the web application firewall, at the desk.
 
 mod explain;
+mod suggest;
 mod test;
 
 use clap::{Args, Subcommand};
@@ -18,6 +19,7 @@ pub(crate) struct WafArgs {
 #[derive(Debug, Subcommand)]
 enum What {
     Explain(explain::ExplainArgs),
+    Suggest(suggest::SuggestArgs),
     Test(test::TestArgs),
 }
 
@@ -25,6 +27,7 @@ enum What {
 pub(crate) fn run(args: &WafArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Explain(args) => explain::run(args, screen),
+        What::Suggest(args) => suggest::run(args, screen),
         What::Test(args) => test::run(args, screen),
     }
 }

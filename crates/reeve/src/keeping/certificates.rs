@@ -85,6 +85,12 @@ impl Keeping {
         self.care.outward.get().map(Outward::only_detects).unwrap_or_default()
     }
 
+    /// What is left out of the firewall's rules, and until when.
+    pub(super) fn excludes(&self) -> Vec<Value> {
+        let excludes = self.care.outward.get().map(Outward::excludes).unwrap_or_default();
+        excludes.iter().map(|one| json!({ "what": one.to_string(), "until": one.until.to_string() })).collect()
+    }
+
     /// What the application knows a user by.
     pub(super) fn session(&self) -> Option<Session> {
         self.care.outward.get()?.session()

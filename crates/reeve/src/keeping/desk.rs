@@ -83,7 +83,7 @@ impl Keeping {
                 "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok(),
                 "judges": self.bans.judged_prints(),
             },
-            "waf": { "only_detects": self.only_detects() },
+            "waf": { "only_detects": self.only_detects(), "excludes": self.excludes() },
             "firewall": self.firewall.get().map(|firewall| firewall.status()),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,

@@ -1,5 +1,7 @@
 //! The rules of the firewall, and where they only find: `[waf]`.
 
+mod exclude;
+
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -10,6 +12,8 @@ use reeve_base::{Diagnostic, Span, Timestamp};
 use super::Located;
 use super::read::{is_path, resolved};
 
+pub(crate) use exclude::Exclude;
+
 /// What a deployment says of its firewall.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Waf {
@@ -17,6 +21,8 @@ pub(crate) struct Waf {
     pub(crate) rules: Vec<Located<PathBuf>>,
     /// Where rules only find.
     pub(crate) detect_only: Vec<DetectOnly>,
+    /// What is left out of rules.
+    pub(crate) exclude: Vec<Exclude>,
 }
 
 /// A part of the site on which rules only find, until a day.
@@ -44,10 +50,10 @@ pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
         let fault = Diagnostic::error("settings::out-of-range", message).at(span, "this list");
         fields.faults().push(fault.help("leave it out to run the rules that are built in"));
     }
-    let detect_only = fields.value("detect_only");
+    let (detect_only, exclude) = (fields.value("detect_only"), fields.value("exclude"));
     fields.finish();
     let rules = rules.into_iter().map(|path| resolved(folder, path)).collect();
-    Waf { rules, detect_only: read_all(detect_only, faults) }
+    Waf { rules, detect_only: read_all(detect_only, faults), exclude: exclude::read(exclude, faults) }
 }
 
 fn read_all(value: Option<&Value>, faults: &mut Faults) -> Vec<DetectOnly> {
@@ -72,26 +78,30 @@ fn read_one(item: &Value, faults: &mut Faults) -> Option<DetectOnly> {
     };
     let mut fields = Fields::new(table, "`[[waf.detect_only]]`", faults);
     let path = fields.required::<Located<String>>("path");
+    if let Some(wrong) = path.as_ref().filter(|path| !is_path(&path.value)) {
+        let fault = Diagnostic::error("document::wrong-value", "`path` is no absolute path of a URL");
+        fields.faults().push(fault.at(wrong.span.clone(), "this value").help("write a path such as \"/search\""));
+    }
+    let until = until(&mut fields);
+    fields.finish();
+    let Located { value: path, span } = path?;
+    Some(DetectOnly { path, until: until?, span })
+}
+
+/// The end of the day under `until`.
+fn until(fields: &mut Fields<'_, '_>) -> Option<Timestamp> {
     // With or without quotes.
     let until = match fields.value("until").map(|value| (&value.kind, &value.span)) {
         Some((Kind::Date(date), span)) => Some(Located { value: date.to_string(), span: span.clone() }),
         _ => fields.required::<Located<String>>("until"),
     };
-    if let Some(wrong) = path.as_ref().filter(|path| !is_path(&path.value)) {
-        let fault = Diagnostic::error("document::wrong-value", "`path` is no absolute path of a URL");
-        fields.faults().push(fault.at(wrong.span.clone(), "this value").help("write a path such as \"/search\""));
+    let until = until?;
+    let end = end_of(&until.value);
+    if end.is_none() {
+        let fault = Diagnostic::error("document::wrong-value", format!("`{}` is no date", until.value));
+        fields.faults().push(fault.at(until.span, "this value").help("write a date such as \"2027-01-31\""));
     }
-    let until = until.and_then(|until| {
-        let end = end_of(&until.value);
-        if end.is_none() {
-            let fault = Diagnostic::error("document::wrong-value", format!("`{}` is no date", until.value));
-            fields.faults().push(fault.at(until.span, "this value").help("write a date such as \"2027-01-31\""));
-        }
-        end
-    });
-    fields.finish();
-    let Located { value: path, span } = path?;
-    Some(DetectOnly { path, until: until?, span })
+    end
 }
 
 /// The end of a day, in UTC.

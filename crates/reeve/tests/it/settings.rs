@@ -16,6 +16,7 @@ fn every_fault_of_settings_is_shown_with_its_remedy() {
         "acme",
         "session",
         "waf",
+        "exclude",
         "upstreams",
         "callers",
         "no-proxies",

@@ -151,3 +151,115 @@ fn without_rules_those_run_that_are_built_in() {
 fn help() {
     insta::assert_snapshot!("help-waf-test", transcript(&root(), &["waf", "test", "--help"]));
 }
+
+/// A deployment whose policy asks for the firewall, with rules of a few lines and this at the end of its settings.
+fn guarded(more: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["init", "--quiet", "--from", "demo"], b"");
+    fs::write(folder.path().join("tuned.conf"), TUNED).unwrap();
+    let path = folder.path().join("reeve.toml");
+    let settings = fs::read_to_string(&path).unwrap();
+    let settings = format!("{settings}\n[waf]\nrules = \"tuned.conf\"\n{more}");
+    fs::write(&path, settings).unwrap();
+    folder
+}
+
+const TUNED: &str = r#"
+SecRule REQUEST_HEADERS:Content-Type "@contains json" "id:10,phase:1,pass,nolog,t:lowercase,ctl:requestBodyProcessor=JSON"
+SecRule ARGS|REQUEST_COOKIES "@rx (?i)\bunion\s+select\b" "id:100,phase:2,pass,log,msg:'UNION SELECT',t:none,setvar:tx.score=+5"
+SecRule ARGS "@detectSQLi" "id:101,phase:2,pass,log,msg:'SQL by its form',t:none,setvar:tx.score=+5"
+SecRule ARGS|ARGS_NAMES "@contains <script" "id:102,phase:2,pass,log,msg:'Script',t:none,t:lowercase,setvar:tx.score=+5"
+SecRule ARGS "@rx (\w+) or (\w+)" "id:103,phase:2,pass,log,msg:'Two words',capture,t:none,chain"
+    SecRule TX:1 "@streq %{tx.2}" "t:none,setvar:tx.score=+5"
+SecRule TX:score "@ge %{tx.inbound_anomaly_score_threshold}" "id:199,phase:2,deny,status:403,log"
+"#;
+
+const EVENTS: &str = r#"
+{"time":"2026-11-20T10:00:00Z","id":"one","action":"POST","object":"/notes?draft=…","outcome":"refused","control":"waf.attack_set","cause":"rules 100, 101, 199 at ARGS:text, score 10"}
+{"time":"2026-11-20T11:00:00Z","id":"two","action":"POST","object":"/notes","outcome":"detected","control":"waf.attack_set","cause":"rules 100, 199 at ARGS:text, score 5"}
+{"time":"2026-11-20T12:00:00Z","id":"three","action":"POST","object":"/api","outcome":"refused","control":"waf.attack_set","cause":"x","findings":{"rules":"0","found":[{"rule":102,"score":5,"hits":[{"at":"ARGS:json.list.array_3.html"}]},{"rule":199,"hits":[]}]}}
+{"time":"2026-11-20T13:00:00Z","id":"four","action":"GET","object":"/","outcome":"refused","control":"waf.attack_set","cause":"rules 103, 199, score 5"}
+{"time":"2026-11-20T14:00:00Z","id":"five","action":"GET","object":"/old","outcome":"refused","control":"waf.attack_set","cause":"rules 77, 199 at ARGS:q, score 5"}
+{"time":"2026-11-20T15:00:00Z","id":"six","action":"GET","object":"/","outcome":"refused","control":"rate.ip","cause":"60 in a minute"}
+"#;
+
+/// Days that move with the day on which this runs.
+fn undated(transcript: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in transcript.lines() {
+        lines.push(if line.starts_with("until ") {
+            String::from("until    = \"[IN 90 DAYS]\"")
+        } else {
+            line.to_owned()
+        });
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn exclusions_are_proposed_from_events() {
+    let folder = guarded("");
+    let found = run(folder.path(), &["waf", "suggest", "--from", "-"], EVENTS.as_bytes());
+    insta::assert_snapshot!("waf-suggest-events", undated(&found.transcript()));
+    let one = run(folder.path(), &["waf", "suggest", "three", "--from", "-", "--json"], EVENTS.as_bytes());
+    let value: serde_json::Value = serde_json::from_str(&one.stdout).unwrap();
+    let proposals = value["proposals"].as_array().unwrap();
+    assert_eq!((one.code, proposals.len()), (0, 1));
+    assert_eq!(proposals[0]["variable"], r"ARGS:/^json\.list\.array_\d+\.html$/");
+    let none = run(folder.path(), &["waf", "suggest", "seven", "--from", "-"], EVENTS.as_bytes());
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("no event `seven`"), "{}", none.stderr);
+}
+
+#[test]
+fn an_exclusion_for_a_request_is_as_narrow_as_it_can_be_and_fixes_it() {
+    let folder = guarded("");
+    let request = "POST /notes HTTP/1.1\nHost: shop.example\nContent-Type: application/x-www-form-urlencoded\n\ntitle=a+or+a&text=the+union+select+committee&other=union+select\n";
+    fs::write(folder.path().join("refused.http"), request).unwrap();
+    let found = run(folder.path(), &["waf", "suggest", "--request", "refused.http"], b"");
+    insta::assert_snapshot!("waf-suggest-request", undated(&found.transcript()));
+    // What was printed is sound as it is, and what it was proposed for passes with it.
+    let path = folder.path().join("reeve.toml");
+    let settings = fs::read_to_string(&path).unwrap();
+    fs::write(&path, settings + &found.stdout).unwrap();
+    assert_eq!(run(folder.path(), &["check"], b"").code, 0);
+    let again = run(folder.path(), &["waf", "suggest", "--request", "refused.http"], b"");
+    assert_eq!(again.code, 1);
+    assert!(again.stdout.contains("is not refused by these rules"), "{}", again.stdout);
+}
+
+#[test]
+fn exclusions_that_cannot_be_are_refused_with_place_and_remedy() {
+    let entry = |rule: &str, more: &str| {
+        format!("[[waf.exclude]]\nrule = {rule}\npath = \"/notes\"\n{more}reason = \"x\"\nuntil = \"2099-12-31\"\n")
+    };
+    let cases = [
+        ("decides", entry("199", "")),
+        (
+            "several",
+            entry("[10, 105]", "")
+                + &entry("100", "variable = \"ARGS_NAMES:q\"\n")
+                + &entry("100", "variable = \"ARGS\"\n"),
+        ),
+        ("sound", entry("[100, 101]", "variable = \"ARGS:q\"\n") + &entry("9", "").replace("2099", "2020")),
+    ];
+    for (name, settings) in cases {
+        let folder = guarded(&settings);
+        insta::assert_snapshot!(format!("waf-exclude-{name}"), run(folder.path(), &["check"], b"").transcript());
+    }
+}
+
+#[test]
+fn rule_files_that_disarm_the_rules_are_refused_or_told_of() {
+    for (name, line) in [
+        ("removed", "SecRuleRemoveById 199"),
+        ("off", "SecAction \"id:1,phase:1,pass,nolog,ctl:ruleEngine=Off\""),
+        ("sometimes", "SecRule REQUEST_URI \"@beginsWith /quiet\" \"id:1,phase:1,pass,nolog,ctl:ruleRemoveById=199\""),
+    ] {
+        let folder = guarded("");
+        fs::write(folder.path().join("tuned.conf"), format!("{TUNED}{line}\n")).unwrap();
+        let path = folder.path().display().to_string();
+        let transcript = run(folder.path(), &["check"], b"").transcript().replace(&path, "[FOLDER]");
+        insta::assert_snapshot!(format!("waf-disarmed-{name}"), transcript);
+    }
+}

@@ -82,6 +82,8 @@ impl Gatherer {
             captures,
             settings: book.settings,
             warnings: book.warnings,
+            disarmed: Vec::new(),
+            kinds: Vec::new(),
             phases,
             fields: self.fields,
             chains: self.chains,

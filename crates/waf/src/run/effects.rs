@@ -16,15 +16,10 @@ impl Run<'_> {
                     let by = self.assign(*collection, key, change, step);
                     self.state.added = self.state.added.saturating_add(if *scores { by } else { 0 });
                 }
-                Deed::RemoveRules(meant) => {
-                    self.state.removed.resize(self.program.rules, false);
-                    for (removed, meant) in self.state.removed.iter_mut().zip(meant) {
-                        *removed |= meant;
-                    }
-                }
+                Deed::RemoveRules(meant) => self.state.remove(meant),
                 Deed::RemoveTarget(meant, exception) => {
                     if self.state.excepted.len() < EXCEPTED_MAX {
-                        self.state.excepted.push((Arc::clone(meant), Arc::clone(exception)));
+                        self.state.except(Arc::clone(meant), Arc::clone(exception));
                     }
                 }
                 Deed::Control(control) => self.control(control),

@@ -134,6 +134,19 @@ impl State {
 }
 
 impl State {
+    /// Leaves chains out, by their numbers.
+    pub(crate) fn remove(&mut self, meant: &[bool]) {
+        self.removed.resize(meant.len(), false);
+        for (removed, meant) in self.removed.iter_mut().zip(meant) {
+            *removed |= meant;
+        }
+    }
+
+    /// Leaves members out of what chains look at, by their numbers.
+    pub(crate) fn except(&mut self, meant: Arc<[bool]>, exception: Arc<Exception>) {
+        self.excepted.push((meant, exception));
+    }
+
     /// Remembers the collections that rules have opened.
     pub(crate) fn remember(&mut self, program: &Program, memory: &Memory, now: i64) {
         for name in std::mem::take(&mut self.opened) {

@@ -19,6 +19,10 @@ const LINKS_MAX: usize = 256;
 pub(super) struct Assembly {
     /// None where a rule was removed.
     pub(super) items: Vec<Option<Item>>,
+    /// What a directive has taken away, until the reader has noted where.
+    pub(super) removed: Vec<Chain>,
+    /// And which rules it has made to refuse no longer.
+    pub(super) tamed: Vec<u32>,
     ids: HashMap<u32, Place>,
     open: Option<Open>,
     defaults: HashMap<Phase, Defaults>,

@@ -8,6 +8,7 @@ use super::lex::{self, Directive};
 use super::operators::{self, PhraseFiles, Surroundings};
 use super::wrong::Wrong;
 use super::{Fault, Source, actions, settings, targets, updates};
+use crate::kind::Taken;
 use crate::rule::{Place, RuleBook, Settings};
 
 /// Files within each other.
@@ -25,6 +26,7 @@ pub(super) struct Reader<'s> {
     assembly: Assembly,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
+    taken: Vec<Taken>,
     phrases: PhraseFiles,
     /// The files that are being read, each with the one that includes it before it.
     within: Vec<Arc<str>>,
@@ -42,6 +44,7 @@ impl<'s> Reader<'s> {
             assembly: Assembly::default(),
             faults: Vec::new(),
             warnings: Vec::new(),
+            taken: Vec::new(),
             phrases: HashMap::new(),
             within: Vec::new(),
             files: 0,
@@ -57,7 +60,7 @@ impl<'s> Reader<'s> {
                 self.warn(&place, wrong.help("where it matches, the rest of the phase is left out"));
             }
             let items = self.assembly.items.into_iter().flatten().collect();
-            Ok(RuleBook { settings: self.settings, items, warnings: self.warnings })
+            Ok(RuleBook { settings: self.settings, items, warnings: self.warnings, taken: self.taken })
         } else {
             Err(self.faults)
         }
@@ -238,6 +241,9 @@ impl<'s> Reader<'s> {
 
     /// An exclusion that excludes nothing is worth a word: it stands before the rules it means, or they are gone.
     fn changed(&mut self, place: &Place, count: Result<usize, Wrong>) -> Result<(), Wrong> {
+        let removed = self.assembly.removed.drain(..).map(|chain| (chain.id, Some(chain)));
+        let tamed = self.assembly.tamed.drain(..).map(|id| (id, None));
+        self.taken.extend(removed.chain(tamed).map(|(id, chain)| Taken { place: place.clone(), id, chain }));
         if count? == 0 {
             let wrong = Wrong::new("no rule before this line is meant");
             self.warn(place, wrong.help("it only changes rules that were read before it"));

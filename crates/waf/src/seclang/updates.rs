@@ -7,7 +7,7 @@ use super::targets;
 use super::text;
 use super::wrong::{Wrong, show};
 use crate::pattern;
-use crate::rule::{Chain, Item, Role, Target, Which};
+use crate::rule::{Chain, Disruption, Item, Role, Target, Which};
 
 /// Rules that a directive is about, and in a chain the rule of this number, counted from 0.
 struct Named {
@@ -53,7 +53,9 @@ fn remove(assembly: &mut Assembly, which: &[Which]) -> Result<Count, Wrong> {
         if let Some(Item::Chain(chain)) = item
             && matchers.iter().any(|matcher| matcher.takes(chain))
         {
-            *item = None;
+            if let Some(Item::Chain(chain)) = item.take() {
+                assembly.removed.push(*chain);
+            }
             count += 1;
         }
     }
@@ -113,12 +115,26 @@ pub(super) fn actions_by_id(assembly: &mut Assembly, ids: &[u8], actions: &Actio
     let named = named(ids)?;
     // What the defaults of a phase say is asked for while the rules are changed.
     let mut items = std::mem::take(&mut assembly.items);
+    let mut tamed = Vec::new();
     let changed = matchers(&named.which).and_then(|matchers| {
         let chains = chains(&mut items, &matchers);
-        chains.map(|chain| assembly.update(chain, named.link, actions)).collect::<Result<Vec<()>, _>>()
+        let mut change = |chain: &mut Chain| {
+            let refused = refuses(chain);
+            assembly.update(chain, named.link, actions)?;
+            if refused && !refuses(chain) {
+                tamed.push(chain.id);
+            }
+            Ok(())
+        };
+        chains.map(&mut change).collect::<Result<Vec<()>, _>>()
     });
     assembly.items = items;
+    assembly.tamed = tamed;
     changed.map(|changed| changed.len())
+}
+
+const fn refuses(chain: &Chain) -> bool {
+    matches!(chain.disruption, Disruption::Deny | Disruption::Drop | Disruption::Redirect(_))
 }
 
 fn named(ids: &[u8]) -> Result<Named, Wrong> {

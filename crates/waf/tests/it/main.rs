@@ -9,5 +9,6 @@
 
 mod conformance;
 mod corpus;
+mod exclusions;
 mod folder;
 mod reload;

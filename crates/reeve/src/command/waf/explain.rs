@@ -15,7 +15,7 @@ use reeve_waf::{Book, Described, Engine};
 use serde::Serialize;
 
 use crate::cli::ConfigArgs;
-use crate::deployment::{self, Deployment};
+use crate::deployment::Deployment;
 use crate::exit::ExitCode;
 use crate::screen::Screen;
 
@@ -172,7 +172,7 @@ fn of_event(args: &ExplainArgs, event: &str, screen: &Screen) -> anyhow::Result<
         return Ok((Explained::without(found.asked), ExitCode::Holds));
     };
     let controls = Controls::of(&deployment.policy);
-    let settings = deployment::waf_settings(&deployment);
+    let settings = deployment.waf();
     // What the event says, it says without them.
     match rules(&settings, controls.waf_attack_set.as_ref()) {
         Ok(rules) => Ok((Explained::of(found.asked, &findings, Some(&rules)), ExitCode::Holds)),

@@ -51,7 +51,7 @@ fn ruled(args: &ExplainArgs, screen: &Screen) -> anyhow::Result<(Rules, WafAttac
     if control.is_none() {
         screen.talk("the policy does not ask for `waf.attack_set`: the gateway runs no rules");
     }
-    let rules = rules(&deployment::waf_settings(&deployment), control.as_ref())?;
+    let rules = rules(&deployment.waf(), control.as_ref())?;
     Ok((rules, control.unwrap_or_default()))
 }
 
