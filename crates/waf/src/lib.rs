@@ -9,6 +9,8 @@ mod byte_set;
 mod collections;
 mod engine;
 mod fill;
+#[cfg(test)]
+mod generated;
 mod hash;
 mod injection;
 mod memory;
@@ -28,6 +30,7 @@ mod transformation;
 pub mod trial;
 mod values;
 mod variable;
+mod work;
 
 pub use base_rules::BASE_RULES;
 pub use engine::{Engine, Options};
