@@ -11,7 +11,7 @@ mod told;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use reeve_base::Timestamp;
+use reeve_base::{Size, Timestamp};
 use reeve_policy::catalogue::{Controls, WafAttackSet};
 use reeve_waf::{BASE_RULES, Engine, EngineMode, Fault, OWN_RULES, Options, Source, SourceError};
 
@@ -27,6 +27,9 @@ pub struct WafSettings {
     pub rules: Option<Arc<dyn RuleShelf>>,
     /// Where rules only find, and nothing is refused, until a day.
     pub detect_only: Vec<DetectOnly>,
+    /// How much rules may look at for one request and its answer, each byte counted once for each rule or transformation
+    /// that looks at it; none for what the engine takes.
+    pub budget: Option<Size>,
 }
 
 /// A part of the site on which rules only find.
@@ -147,7 +150,8 @@ fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<Engine, WafErr
     let files: Vec<&str> = base.into_iter().chain(set_up).chain([POLICY]).chain(rules).collect();
     let source = WithTexts { shelf, policy: promised(control) };
     // Whatever rule files say of it: the policy says that it refuses.
-    let options = Options { mode: Some(EngineMode::On), ..Options::default() };
+    let mut options = Options { mode: Some(EngineMode::On), ..Options::default() };
+    options.budget_bytes = settings.budget.map_or(options.budget_bytes, Size::bytes);
     Engine::load(&files, &source, options).map_err(WafError::Faults)
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Fixed {
     CreditCard(Box<Regex>),
     Always,
     Never,
+    #[cfg(feature = "faults")]
+    Fault,
 }
 
 /// An operator whose argument has places that are filled in.
@@ -95,6 +97,8 @@ impl Compiled {
             Operator::VerifyCreditCard(pattern) => Fixed::CreditCard(Box::new(pattern::compile(pattern.as_bytes())?)),
             Operator::Always => Fixed::Always,
             Operator::Never => Fixed::Never,
+            #[cfg(feature = "faults")]
+            Operator::Fault => Fixed::Fault,
         };
         Ok(Self::Fixed(fixed))
     }
@@ -191,6 +195,9 @@ impl Fixed {
             Self::CreditCard(pattern) => pattern.find_iter(value).any(|found| passes_luhn(found.as_bytes())),
             Self::Always => true,
             Self::Never => false,
+            #[cfg(feature = "faults")]
+            #[expect(clippy::panic, reason = "what it is for")]
+            Self::Fault => panic!("a rule asked for a fault"),
         }
     }
 

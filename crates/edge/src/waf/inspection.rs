@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, COOKIE, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
+use reeve_base::Size;
 use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Scratch, Transaction};
 
 use crate::answers::coding::{Coding, Decoder};
@@ -257,6 +258,10 @@ impl Inspection {
         score: Option<i64>,
     ) -> Result<(), Refusal> {
         let paused = self.paused.insert(paused);
+        // What has not been looked into is not let through, not even where rules only find.
+        if let Some(budget) = paused.report().exhausted {
+            return Err(exhausted(side, Size::from_bytes(budget)));
+        }
         let Some(refusal) = refusal.filter(|_| !self.only_detects) else { return Ok(()) };
         Err(blocked(side, &refusal, told(paused.report(), score)))
     }
@@ -301,6 +306,15 @@ impl Side {
             Self::Request => transaction.request_body(text),
             Self::Answer => transaction.response_body(text),
         }
+    }
+}
+
+/// Judging it would take too long.
+fn exhausted(side: Side, budget: Size) -> Refusal {
+    let cause = format!("looking into it takes more than the budget of {budget} (`[waf] budget`)");
+    match side {
+        Side::Request => Blocked::request(StatusCode::PAYLOAD_TOO_LARGE, cause),
+        Side::Answer => Blocked::answer(StatusCode::BAD_GATEWAY, cause),
     }
 }
 

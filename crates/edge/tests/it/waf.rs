@@ -1,5 +1,7 @@
 //! Rules look into requests before any of them goes on, and into answers before they are seen.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -50,7 +52,7 @@ impl RuleShelf for Texts {
 }
 
 fn settings(text: &'static str) -> WafSettings {
-    WafSettings { rules: Some(Arc::new(Texts(BTreeMap::from([("our.conf", text)])))), detect_only: Vec::new() }
+    WafSettings { rules: Some(Arc::new(Texts(BTreeMap::from([("our.conf", text)])))), ..WafSettings::default() }
 }
 
 fn promised(control: WafAttackSet) -> Controls {

@@ -24,10 +24,14 @@ fn of(text: &[u8], how: Transformation) -> Vec<Vec<u8>> {
         T::UrlDecodeUni => {
             vec![each(text, |byte| format!("%u00{byte:02X}")), each(text, |byte| format!("%{byte:02X}"))]
         }
-        T::HtmlEntityDecode => vec![each(text, |byte| format!("&#{byte};")), each(text, |byte| format!("&#x{byte:x};"))],
+        T::HtmlEntityDecode => {
+            vec![each(text, |byte| format!("&#{byte};")), each(text, |byte| format!("&#x{byte:x};"))]
+        }
         T::JsDecode => vec![each(text, |byte| format!("\\u00{byte:02x}")), each(text, |byte| format!("\\x{byte:02x}"))],
         T::CssDecode => vec![each(text, |byte| format!("\\{byte:06x}")), each(text, |byte| format!("\\{byte:x} "))],
-        T::EscapeSeqDecode => vec![each(text, |byte| format!("\\x{byte:02x}")), each(text, |byte| format!("\\{byte:03o}"))],
+        T::EscapeSeqDecode => {
+            vec![each(text, |byte| format!("\\x{byte:02x}")), each(text, |byte| format!("\\{byte:03o}"))]
+        }
         T::HexDecode => vec![each(text, |byte| format!("{byte:02x}"))],
         T::Base64Decode | T::Base64DecodeExt => {
             vec![base64::engine::general_purpose::STANDARD.encode(text).into_bytes()]

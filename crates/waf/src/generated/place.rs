@@ -77,7 +77,12 @@ impl Exchange {
         self.query = Some(self.query.take().map_or(query.clone(), |before| [&before, &b"&"[..], &query].concat()));
     }
 
-    pub(super) fn head<'e>(&'e self, line: &'e [u8], target: &'e [u8], fields: &'e [(&'e [u8], &'e [u8])]) -> RequestHead<'e> {
+    pub(super) fn head<'e>(
+        &'e self,
+        line: &'e [u8],
+        target: &'e [u8],
+        fields: &'e [(&'e [u8], &'e [u8])],
+    ) -> RequestHead<'e> {
         RequestHead { line, method: &self.method, target, protocol: &self.protocol, headers: fields }
     }
 
@@ -102,11 +107,13 @@ pub(super) fn all(target: &Target, text: &[u8], before: &Exchange, dice: &mut Di
         Selector::Pattern(pattern) => words::of(pattern.as_bytes(), 1, dice).pop().unwrap_or_else(|| b"q".to_vec()),
     };
     let ways = ways(target.variable);
-    ways.iter().filter_map(|how| {
-        let mut exchange = before.clone();
-        let seen = put(how, target, &name, text, &mut exchange)?;
-        Some(Placed { how, exchange, seen })
-    }).collect()
+    ways.iter()
+        .filter_map(|how| {
+            let mut exchange = before.clone();
+            let seen = put(how, target, &name, text, &mut exchange)?;
+            Some(Placed { how, exchange, seen })
+        })
+        .collect()
 }
 
 fn ways(variable: Variable) -> &'static [&'static str] {
@@ -170,8 +177,15 @@ fn put(how: &str, target: &Target, name: &[u8], text: &[u8], exchange: &mut Exch
                 return None;
             }
             // A rule may ask for a whole line, or for something in one.
-            let line = if line.split(':').next().is_some_and(|name| line.contains(':') && token(name.as_bytes())) { line.to_owned() } else { format!("X-Part: {line}") };
-            exchange.sent(MULTIPART, part(if target.selector == Selector::All { b"q" } else { name }, None, &format!("{line}\r\n"), b"1")?)?;
+            let line = if line.split(':').next().is_some_and(|name| line.contains(':') && token(name.as_bytes())) {
+                line.to_owned()
+            } else {
+                format!("X-Part: {line}")
+            };
+            exchange.sent(
+                MULTIPART,
+                part(if target.selector == Selector::All { b"q" } else { name }, None, &format!("{line}\r\n"), b"1")?,
+            )?;
             return Some(line.into_bytes());
         }
         "cookie" if clean(text, b";") => exchange.set(b"Cookie", &[name, b"=", text].concat()),
@@ -198,7 +212,8 @@ fn put(how: &str, target: &Target, name: &[u8], text: &[u8], exchange: &mut Exch
             exchange.path = [b"/a/", &*if raw { text.to_vec() } else { percent(text) }].concat();
         }
         "target in path" => {
-            exchange.path = percent_but(&if text.starts_with(b"/") { text.to_vec() } else { [b"/", text].concat() }, b"/");
+            exchange.path =
+                percent_but(&if text.starts_with(b"/") { text.to_vec() } else { [b"/", text].concat() }, b"/");
             return Some(exchange.target());
         }
         "target in query" => {
@@ -244,7 +259,8 @@ fn put(how: &str, target: &Target, name: &[u8], text: &[u8], exchange: &mut Exch
         "answer" => exchange.answer_body = text.to_vec(),
         "answer header" if clean(text, b"") => exchange.answer_headers.push((name.to_vec(), text.to_vec())),
         "status" => {
-            exchange.status = std::str::from_utf8(text).ok()?.parse().ok().filter(|status| (100..=599).contains(status))?;
+            exchange.status =
+                std::str::from_utf8(text).ok()?.parse().ok().filter(|status| (100..=599).contains(status))?;
         }
         _ => return None,
     }
@@ -256,7 +272,11 @@ const MULTIPART: &str = "multipart/form-data; boundary=edge";
 
 fn part(name: &[u8], file: Option<&[u8]>, lines: &str, text: &[u8]) -> Option<Vec<u8>> {
     let quotable = |text: &[u8]| text.iter().all(|byte| !matches!(byte, b'"' | b'\\' | b'\r' | b'\n' | 0));
-    if !quotable(name) || !file.is_none_or(quotable) || text.windows(6).any(|window| window == b"--edge") || text.contains(&0) {
+    if !quotable(name)
+        || !file.is_none_or(quotable)
+        || text.windows(6).any(|window| window == b"--edge")
+        || text.contains(&0)
+    {
         return None;
     }
     let mut body = [&b"--edge\r\nContent-Disposition: form-data; name=\""[..], name, b"\""].concat();
@@ -297,11 +317,15 @@ fn xml(text: &[u8]) -> Option<String> {
     if text.is_empty() || text.trim() != text || !text.chars().all(|character| allowed(character) && inner(character)) {
         return None;
     }
-    Some(text.chars().map(|character| match character {
-        '<' => String::from("&lt;"),
-        '>' => String::from("&gt;"),
-        '&' => String::from("&amp;"),
-        '"' => String::from("&quot;"),
-        other => other.to_string(),
-    }).collect())
+    Some(
+        text.chars()
+            .map(|character| match character {
+                '<' => String::from("&lt;"),
+                '>' => String::from("&gt;"),
+                '&' => String::from("&amp;"),
+                '"' => String::from("&quot;"),
+                other => other.to_string(),
+            })
+            .collect(),
+    )
 }

@@ -53,7 +53,7 @@ pub(super) fn of(secrule: &[u8], count: usize, dice: &mut Dice) -> Vec<Vec<u8>> 
     found
 }
 
-fn write(hir: &Hir, dice: &mut Dice, out: &mut Vec<u8>) {
+pub(super) fn write(hir: &Hir, dice: &mut Dice, out: &mut Vec<u8>) {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => {}
         HirKind::Literal(literal) => out.extend_from_slice(&literal.0),
