@@ -272,7 +272,8 @@ impl Inspection {
         let score = score(&transaction);
         let (report, scratch) = transaction.end();
         self.leave(scratch);
-        report.refusal.as_ref().filter(|_| self.only_detects).map(|_| told(&report, score))
+        let found = report.refusal.as_ref().filter(|_| self.only_detects && report.exhausted.is_none());
+        found.map(|_| told(&report, score))
     }
 }
 

@@ -11,3 +11,4 @@ mod conformance;
 mod corpus;
 mod folder;
 mod reload;
+mod semantics;
