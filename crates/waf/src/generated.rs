@@ -324,7 +324,7 @@ const EXPLAINED: &[(u32, &str, &str)] = &[
     (
         934100,
         "multipart name",
-        "the longest disguises are lines of a part's head beyond what such a line may have: 200002 speaks",
+        "the longest disguises are lines of a part's head beyond the 4 KiB that such a line may have: 200002 speaks",
     ),
     (941180, "path", "941010 takes paths of plain characters out of it"),
     (941180, "path raw", "941010 takes paths of plain characters out of it"),
