@@ -131,7 +131,7 @@ mkdir gate/rules
 sed -i 's/^\[waf\]/&\nrules = "rules"/' gate/reeve.toml
 printf 'Include b.conf\n' >gate/rules/a.conf
 printf 'Include a.conf\n' >gate/rules/b.conf
-wrong "files that include each other" '\.conf:1: .*includes itself'
+wrong "files that include each other" 'b\.conf:1: ' includes
 head -c 2000000 /dev/urandom >gate/rules/noise.conf
 wrong "noise" 'noise\.conf:[0-9]+: '
 head -c 140000000 /dev/zero | tr '\0' '#' >gate/rules/huge.conf
