@@ -28,7 +28,7 @@ pub struct WafSettings {
     /// Where rules only find, and nothing is refused, until a day.
     pub detect_only: Vec<DetectOnly>,
     /// How much rules may look at for one request and its answer, each byte counted once for each rule or transformation
-    /// that looks at it; none for what the engine takes.
+    /// that looks at it; none for 256 times the largest body, and 256 MiB at least.
     pub budget: Option<Size>,
 }
 
@@ -151,7 +151,8 @@ fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<Engine, WafErr
     let source = WithTexts { shelf, policy: promised(control) };
     // Whatever rule files say of it: the policy says that it refuses.
     let mut options = Options { mode: Some(EngineMode::On), ..Options::default() };
-    options.budget_bytes = settings.budget.map_or(options.budget_bytes, Size::bytes);
+    let usual = control.body.bytes().saturating_mul(BUDGET_FOR_EACH_BYTE).max(options.budget_bytes);
+    options.budget_bytes = settings.budget.map_or(usual, Size::bytes);
     Engine::load(&files, &source, options).map_err(WafError::Faults)
 }
 
@@ -204,6 +205,10 @@ impl Source for WithTexts<'_> {
         }
     }
 }
+
+/// Text in a form is looked at 32 times under the Core Rule Set at its lowest level and 64 times at its highest, and text
+/// that is built against it 90 times.
+const BUDGET_FOR_EACH_BYTE: u64 = 256;
 
 /// Names of texts that are in no file.
 const BASE: &str = "<base settings>";

@@ -61,7 +61,7 @@ fn budget(fields: &mut Fields<'_, '_>) -> Option<Size> {
     }
     let message = format!("a `budget` of {value} is not from 16 MiB to 64 GiB");
     let fault = Diagnostic::error("settings::out-of-range", message).at(span, "this value");
-    fields.faults().push(fault.help("leave it out for 512 MiB, which 1 MiB of any usual body stays far below"));
+    fields.faults().push(fault.help("leave it out for 256 times the largest body, which usual bodies stay far below"));
     None
 }
 
