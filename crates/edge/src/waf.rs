@@ -15,7 +15,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use reeve_base::Timestamp;
+use reeve_base::{Size, Timestamp};
 use reeve_policy::catalogue::{Controls, WafAttackSet};
 use reeve_waf::{
     BASE_RULES, Book, Engine, EngineMode, ExclusionError, Fault, OWN_RULES, Options, Source, SourceError,
@@ -40,6 +40,9 @@ pub struct WafSettings {
     pub detect_only: Vec<DetectOnly>,
     /// What is left out of rules, where, until a day.
     pub exclude: Vec<Exclude>,
+    /// How much rules may look at for one request and its answer, each byte counted once for each rule or transformation
+    /// that looks at it; none for 256 times the largest body, and 256 MiB at least.
+    pub budget: Option<Size>,
 }
 
 impl WafSettings {
@@ -197,7 +200,9 @@ impl WafSettings {
 
 fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<(Engine, String), WafError> {
     // Whatever rule files say of it: the policy says that it refuses.
-    let options = Options { mode: Some(EngineMode::On), ..Options::default() };
+    let mut options = Options { mode: Some(EngineMode::On), ..Options::default() };
+    let usual = control.body.bytes().saturating_mul(BUDGET_FOR_EACH_BYTE).max(options.budget_bytes);
+    options.budget_bytes = settings.budget.map_or(usual, Size::bytes);
     let (engine, digest) = read(settings, control, |files, source| Engine::load(files, source, options))?;
     // A firewall that finds and never refuses would be a promise that nobody keeps.
     match engine.disarmed() {
@@ -287,6 +292,10 @@ impl Source for WithTexts<'_> {
         }
     }
 }
+
+/// Text in a form is looked at 32 times under the Core Rule Set at its lowest level and 64 times at its highest, and text
+/// that is built against it 90 times.
+const BUDGET_FOR_EACH_BYTE: u64 = 256;
 
 /// Names of texts that are in no file.
 const BASE: &str = "<base settings>";

@@ -37,7 +37,7 @@ fn engine(folder: &Path, prefilter: bool) -> Engine {
     let mut order = vec![String::from("base"), rules.join("crs-setup.conf.example").display().to_string()];
     order.extend(names.iter().map(|path| path.display().to_string()));
     let order: Vec<_> = order.iter().map(String::as_str).collect();
-    Engine::load(&order, &files, Options { mode: Some(EngineMode::On), prefilter }).unwrap()
+    Engine::load(&order, &files, Options { mode: Some(EngineMode::On), prefilter, ..Options::default() }).unwrap()
 }
 
 struct Sent {

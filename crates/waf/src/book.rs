@@ -147,6 +147,8 @@ fn words(operator: &Operator) -> (&'static str, String) {
         Operator::VerifyCreditCard(_) => ("holds", String::from(" the number of a card")),
         Operator::Always => ("is", String::from(" there")),
         Operator::Never => ("is", String::from(" never found")),
+        #[cfg(feature = "faults")]
+        Operator::Fault => ("breaks", String::new()),
     }
 }
 

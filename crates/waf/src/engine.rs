@@ -7,19 +7,23 @@ use crate::program::Program;
 use crate::rule::EngineMode;
 use crate::seclang::{self, Fault, Source};
 use crate::transaction::{Facts, Paused, Scratch, Transaction};
+use crate::work::BUDGET_BYTES_DEFAULT;
 
 /// How rules are compiled and run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Instead of what the rules' own SecRuleEngine says.
     pub mode: Option<EngineMode>,
+    /// How many bytes rules may look at in one transaction, counted each time that one does. Past them the transaction is
+    /// refused, whatever the mode.
+    pub budget_bytes: u64,
     /// Whether values are looked at before patterns run. Off, every pattern runs: slower, and with the same findings.
     pub prefilter: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { mode: None, prefilter: true }
+        Self { mode: None, budget_bytes: BUDGET_BYTES_DEFAULT, prefilter: true }
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) fn facts(facts: &Facts<'_>, state: &mut State) {
     set_text(state, Variable::RemotePort, &facts.remote_port.to_string());
     set_text(state, Variable::ServerAddr, &facts.server_address.to_string());
     set_text(state, Variable::ServerPort, &facts.server_port.to_string());
+    // Names of addresses are looked up by nobody: it stays what it is where no name is known.
+    set_text(state, Variable::RemoteHost, &facts.remote_address.to_string());
     set_text(state, Variable::UniqueId, facts.unique_id);
     set_text(state, Variable::TimeEpoch, &facts.seconds.to_string());
     for counted in [Variable::ReqbodyError, Variable::ReqbodyProcessorError, Variable::UrlencodedError] {
@@ -108,6 +110,7 @@ fn by_type(content_type: &[u8]) -> Option<BodyProcessor> {
 
 /// The body of a request, read as its type or a rule says.
 pub(crate) fn request_body(body: &[u8], settings: &Settings, course: &Course, state: &mut State) {
+    state.values.work.charge(body.len());
     set_text(state, Variable::RequestBodyLength, &body.len().to_string());
     let mut members = Vec::new();
     let limits = limits(settings);

@@ -13,6 +13,8 @@ mod engine;
 mod evidence;
 mod exclusion;
 mod fill;
+#[cfg(test)]
+mod generated;
 mod hash;
 mod injection;
 mod kind;
@@ -33,6 +35,7 @@ mod transformation;
 pub mod trial;
 mod values;
 mod variable;
+mod work;
 
 pub use base_rules::BASE_RULES;
 pub use book::{Book, Described, Looks};

@@ -30,6 +30,8 @@ pub(crate) enum Fixed {
     CreditCard(Box<Regex>),
     Always,
     Never,
+    #[cfg(feature = "faults")]
+    Fault,
 }
 
 /// An operator whose argument has places that are filled in.
@@ -96,6 +98,8 @@ impl Compiled {
             Operator::VerifyCreditCard(pattern) => Fixed::CreditCard(Box::new(pattern::compile(pattern.as_bytes())?)),
             Operator::Always => Fixed::Always,
             Operator::Never => Fixed::Never,
+            #[cfg(feature = "faults")]
+            Operator::Fault => Fixed::Fault,
         };
         Ok(Self::Fixed(fixed))
     }
@@ -205,6 +209,9 @@ impl Fixed {
             Self::CreditCard(pattern) => pattern.find_iter(value).any(|found| passes_luhn(found.as_bytes())),
             Self::Always => true,
             Self::Never => false,
+            #[cfg(feature = "faults")]
+            #[expect(clippy::panic, reason = "what it is for")]
+            Self::Fault => panic!("a rule asked for a fault"),
         }
     }
 
@@ -273,26 +280,51 @@ impl Compiled {
                 (found.find(|found| passes_luhn(found.as_bytes())).map(|found| found.range()), None)
             }
             Fixed::Number(..) | Fixed::IpMatch(_) | Fixed::Always | Fixed::Never => (None, None),
+            #[cfg(feature = "faults")]
+            Fixed::Fault => (None, None),
         }
     }
 }
 
 impl Open {
     /// Whether it matches, with this argument. A text that makes no pattern matches nothing.
-    pub(crate) fn matches(&self, value: &[u8], argument: &[u8]) -> bool {
+    pub(crate) fn matches(&self, value: &[u8], argument: &[u8], made: &mut Made) -> bool {
         match self {
-            Self::Rx(_) => pattern::compile(argument).is_ok_and(|pattern| pattern.is_match(value)),
+            Self::Rx(_) => made.pattern(argument).is_some_and(|pattern| pattern.is_match(value)),
             Self::Number(comparison, _) => comparison.holds(number(value), number(argument)),
             Self::Text(likeness, _) => likeness.holds(value, argument),
         }
     }
 
     /// As for those whose argument is fixed.
-    pub(crate) fn groups(&self, value: &[u8], argument: &[u8]) -> Vec<Box<[u8]>> {
+    pub(crate) fn groups(&self, value: &[u8], argument: &[u8], made: &mut Made) -> Vec<Box<[u8]>> {
         match self {
-            Self::Rx(_) => pattern::compile(argument).map(|pattern| groups(&pattern, value)).unwrap_or_default(),
+            Self::Rx(_) => made.pattern(argument).map(|pattern| groups(pattern, value)).unwrap_or_default(),
             Self::Number(..) | Self::Text(..) => vec![value.into()],
         }
+    }
+}
+
+/// The pattern that a text with filled places made last: what is filled in is mostly a setting, and always the same.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    argument: Vec<u8>,
+    pattern: Option<Regex>,
+}
+
+impl Made {
+    /// Whether the pattern of this argument is there, and need not be made.
+    pub(crate) fn has(&self, argument: &[u8]) -> bool {
+        self.pattern.is_some() && self.argument == argument
+    }
+
+    fn pattern(&mut self, argument: &[u8]) -> Option<&Regex> {
+        if !self.has(argument) {
+            self.pattern = pattern::compile(argument).ok();
+            self.argument.clear();
+            self.argument.extend_from_slice(argument);
+        }
+        self.pattern.as_ref()
     }
 }
 

@@ -364,6 +364,9 @@ pub(crate) enum Operator {
     VerifyCreditCard(String),
     Always,
     Never,
+    /// `fault`, in tests only: an engine that is broken.
+    #[cfg(feature = "faults")]
+    Fault,
 }
 
 /// What SecLang's settings say; limits are of the request's bytes.

@@ -12,6 +12,7 @@ use crate::store::Held;
 use crate::transaction::{Action, Refusal, Report};
 use crate::values::{EMPTY, ValueId};
 use crate::variable::Variable;
+use crate::work;
 
 mod effects;
 mod sight;
@@ -61,6 +62,9 @@ impl Run<'_> {
             if self.course.mode == EngineMode::Off {
                 break;
             }
+            if self.state.values.work.is_exceeded() {
+                return Some(self.exhausted());
+            }
             if self.state.removed.get(step.number).is_some_and(|removed| *removed) || !self.step(step) {
                 continue;
             }
@@ -82,7 +86,16 @@ impl Run<'_> {
                 }
             }
         }
-        None
+        // The last step may have been the one that was too much.
+        self.state.values.work.is_exceeded().then(|| self.exhausted())
+    }
+
+    /// The refusal of what would take too long to judge.
+    pub(crate) fn exhausted(&mut self) -> Refusal {
+        let refusal = Refusal { rule: 0, action: Action::Deny(CONTENT_TOO_LARGE) };
+        self.report.exhausted = Some(self.state.values.work.budget());
+        self.report.refusal = Some(refusal.clone());
+        refusal
     }
 
     fn refusal(&mut self, step: &Step) -> Refusal {
@@ -194,7 +207,8 @@ impl Run<'_> {
         link: &Plan,
         step: &Step,
     ) -> bool {
-        if !self.test(sight.value, check) {
+        // The rest of a great many is not worth a look any more: the step is the last.
+        if self.state.values.work.is_exceeded() || !self.test(sight.value, check) {
             return false;
         }
         // After the test, which nearly always fails: names are compared for few.
@@ -235,11 +249,13 @@ impl Run<'_> {
                 return false;
             }
         }
+        self.state.values.work.charge(self.state.values.span(value).len());
         let matches = match &*check.operator {
             Compiled::Fixed(operator) => operator.matches(self.state.values.text(value)),
             Compiled::Open(open) => {
                 let argument = self.argument(open);
-                open.matches(self.state.values.text(value), &argument)
+                let State { values, made, .. } = &mut *self.state;
+                open.matches(values.text(value), &argument, made)
             }
         };
         matches != check.negated
@@ -248,16 +264,22 @@ impl Run<'_> {
     /// What stands in the places of an operator's argument now.
     fn argument(&mut self, open: &Open) -> Vec<u8> {
         let (Open::Rx(argument) | Open::Number(_, argument) | Open::Text(_, argument)) = open;
-        self.expand(argument, None)
+        let text = self.expand(argument, None);
+        if matches!(open, Open::Rx(_)) && !self.state.made.has(&text) {
+            self.state.values.work.charge(work::COMPILED_BYTES);
+        }
+        text
     }
 
     /// Keeps what the groups of a pattern have found.
     fn keep_groups(&mut self, value: ValueId, check: &Check) {
+        self.state.values.work.charge(self.state.values.span(value).len());
         let groups = match &*check.operator {
             Compiled::Fixed(operator) => operator.groups(self.state.values.text(value)),
             Compiled::Open(open) => {
                 let argument = self.argument(open);
-                open.groups(self.state.values.text(value), &argument)
+                let State { values, made, .. } = &mut *self.state;
+                open.groups(values.text(value), &argument, made)
             }
         };
         self.capture(&groups);
@@ -295,3 +317,5 @@ const MATCHES_MAX: usize = 1_000;
 
 /// Places that are noted for each link.
 const TRACES_MAX: usize = 4;
+/// RFC 9110 section 15.5.14.
+const CONTENT_TOO_LARGE: u16 = 413;

@@ -122,6 +122,7 @@ impl Scan {
         let place = match values.candidates(value) {
             Some(place) => place,
             None => {
+                values.work.charge(values.span(value).len());
                 let place = self.look(values.text(value), values.bytes(value), seen);
                 values.note_candidates(value, place);
                 place

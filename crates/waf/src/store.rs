@@ -51,6 +51,8 @@ pub(crate) struct Store {
     held: Vec<Option<Held>>,
     /// Members whose names were made while rules ran, in the order in which they came.
     made: Vec<(Collection, Box<[u8]>, Option<Held>)>,
+    /// By collection, where a name stands among them.
+    places: [HashMap<Box<[u8]>, usize>; COLLECTIONS],
 }
 
 impl Store {
@@ -59,7 +61,11 @@ impl Store {
         self.held.clear();
         self.held.resize(names.count as usize, None);
         self.made.clear();
-        self.made.shrink_to(MADE_MAX);
+        self.made.shrink_to(MADE_ROOM_MAX);
+        for places in &mut self.places {
+            places.clear();
+            places.shrink_to(MADE_ROOM_MAX);
+        }
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<Held> {
@@ -76,7 +82,7 @@ impl Store {
     pub(crate) fn find(&self, names: &Names, collection: Collection, name: &[u8]) -> Option<Held> {
         match names.find(collection, name) {
             Some(slot) => self.get(slot),
-            None => self.made.iter().find(|(of, known, _)| *of == collection && **known == *name)?.2,
+            None => self.made.get(*self.places.get(collection as usize)?.get(name)?)?.2,
         }
     }
 
@@ -85,11 +91,18 @@ impl Store {
         if let Some(slot) = names.find(collection, name) {
             return self.set(slot, held);
         }
-        let known = self.made.iter_mut().find(|(of, known, _)| *of == collection && **known == *name);
-        if let Some((_, _, place)) = known {
-            *place = held;
-        } else if self.made.len() < MADE_MAX {
-            self.made.push((collection, name.into(), held));
+        let Some(places) = self.places.get_mut(collection as usize) else { return };
+        match places.get(name) {
+            Some(at) => {
+                if let Some((_, _, place)) = self.made.get_mut(*at) {
+                    *place = held;
+                }
+            }
+            None if self.made.len() < MADE_MAX => {
+                places.insert(name.into(), self.made.len());
+                self.made.push((collection, name.into(), held));
+            }
+            None => {}
         }
     }
 
@@ -136,5 +149,31 @@ pub(crate) fn number(text: &[u8]) -> i64 {
     if negative { -value } else { value }
 }
 
-/// Members of one transaction whose names were made by rules.
-const MADE_MAX: usize = 2_000;
+/// Members of one transaction whose names were made by rules. Rules that count how often an argument is there make one for
+/// each: fewer than a request may have arguments would hide the last ones from them.
+const MADE_MAX: usize = 20_000;
+/// Of their room, what is kept for the next transaction.
+const MADE_ROOM_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_that_rules_name_while_they_run_are_found_again() {
+        let (names, mut store) = (Names::default(), Store::default());
+        store.clear(&names);
+        for number in 0..10_000_i64 {
+            store.put(&names, Collection::Tx, format!("counter_{number}").as_bytes(), Some(Held::Number(number)));
+        }
+        store.put(&names, Collection::Ip, b"counter_9999", Some(Held::Number(1)));
+        store.put(&names, Collection::Tx, b"counter_9999", Some(Held::Number(2)));
+        assert_eq!(store.find(&names, Collection::Tx, b"counter_9999"), Some(Held::Number(2)));
+        assert_eq!(store.find(&names, Collection::Ip, b"counter_9999"), Some(Held::Number(1)));
+        assert_eq!(store.find(&names, Collection::User, b"counter_1"), None);
+        store.put(&names, Collection::Tx, b"counter_0", None);
+        assert_eq!(store.all(&names, Collection::Tx).count(), 9_999);
+        store.clear(&names);
+        assert_eq!(store.find(&names, Collection::Tx, b"counter_1"), None);
+    }
+}

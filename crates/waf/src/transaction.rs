@@ -8,6 +8,7 @@ use crate::fill;
 use crate::rule::{Allow, Collection, Phase, Place, Severity};
 use crate::run::{Course, Run, State};
 use crate::variable::Variable;
+use crate::work::Work;
 
 /// What is known of a transaction beside its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +56,7 @@ pub struct ResponseHead<'a> {
 /// What a rule wants done with the request or its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The rule that decided.
+    /// The rule that decided; 0 where the budget was used up, and none did.
     pub rule: u32,
     /// What it wants.
     pub action: Action,
@@ -104,6 +105,8 @@ pub struct Report {
     pub matches: Vec<Match>,
     /// What would have been, or was, refused.
     pub refusal: Option<Refusal>,
+    /// The budget, in bytes looked at, where it was used up before all rules had run.
+    pub exhausted: Option<u64>,
 }
 
 /// Buffers that one transaction leaves to the next.
@@ -156,6 +159,12 @@ impl<'e> Transaction<'e> {
         Paused { report: self.report, state: self.state, course: self.course, now: self.now }
     }
 
+    /// How much has been looked at so far, in bytes, as [`Options::budget_bytes`](crate::Options) counts them.
+    #[must_use]
+    pub const fn work_bytes(&self) -> u64 {
+        self.state.values.work.spent()
+    }
+
     /// The number that a member of TX holds; none if it is not set. `name` in lower case.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<i64> {
@@ -176,6 +185,7 @@ impl<'e> Transaction<'e> {
     pub(crate) fn new(engine: &'e Engine, facts: &Facts<'_>, scratch: Scratch) -> Self {
         let Scratch(mut state) = scratch;
         state.clear(&engine.program, engine.id);
+        state.values.work = Work::new(engine.options.budget_bytes);
         fill::facts(facts, &mut state);
         let settings = &engine.program.settings;
         let course = Course {
@@ -240,6 +250,10 @@ impl<'e> Transaction<'e> {
             Some(Allow::Request) => phase == Phase::RequestBody,
             Some(Allow::Phase) | None => false,
         };
+        // What was given up stays given up.
+        if self.report.exhausted.is_some() {
+            return self.report.refusal.clone();
+        }
         if left_out {
             return None;
         }

@@ -7,6 +7,7 @@ use crate::arena::{Arena, Span};
 use crate::byte_set::ByteSet;
 use crate::hash::Folded;
 use crate::transformation::Transformation;
+use crate::work::Work;
 
 /// A value of the transaction. Equal texts have the same one, nearly always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +24,7 @@ struct Value {
 #[derive(Debug)]
 pub(crate) struct Values {
     pub(crate) arena: Arena,
+    pub(crate) work: Work,
     values: Vec<Value>,
     known: HashMap<u64, ValueId, BuildHasherDefault<AsIs>>,
     transformed: HashMap<(ValueId, Transformation), ValueId, Folded>,
@@ -37,6 +39,7 @@ impl Default for Values {
     fn default() -> Self {
         let mut values = Self {
             arena: Arena::default(),
+            work: Work::default(),
             values: Vec::new(),
             known: HashMap::default(),
             transformed: HashMap::default(),
@@ -93,6 +96,7 @@ impl Values {
         if let Some(known) = self.transformed.get(&(value, how)) {
             return *known;
         }
+        self.work.charge(self.span(value).len());
         let mut spare = std::mem::take(&mut self.spare);
         spare.clear();
         let becomes = if how.apply(self.text(value), &mut spare) { self.of(&spare) } else { value };

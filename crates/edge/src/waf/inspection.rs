@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, COOKIE, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
+use reeve_base::Size;
 use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Scratch, Transaction};
 
 use crate::answers::coding::{Coding, Decoder};
@@ -257,14 +258,20 @@ impl Inspection {
         paused: Paused,
         refusal: Option<(Told, reeve_waf::Refusal)>,
     ) -> Result<(), Refusal> {
+        let budget = paused.report().exhausted;
         self.paused = Some(paused);
+        // What has not been looked into is not let through, not even where rules only find.
+        if let Some(budget) = budget {
+            return Err(exhausted(side, Size::from_bytes(budget)));
+        }
         refusal.map_or(Ok(()), |(told, refusal)| Err(blocked(side, &refusal, told)))
     }
 
     /// The last part. What would have been refused, where rules only find.
     fn end(mut self) -> Option<Told> {
         let transaction = self.waf.engine.resume(self.paused.take()?);
-        let would = self.only_detects && transaction.report().refusal.is_some();
+        let report = transaction.report();
+        let would = self.only_detects && report.refusal.is_some() && report.exhausted.is_none();
         let told = would.then(|| Told::of(&transaction, &self.waf.digest));
         let (_, scratch) = transaction.end();
         self.leave(scratch);
@@ -302,6 +309,15 @@ impl Side {
             Self::Request => transaction.request_body(text),
             Self::Answer => transaction.response_body(text),
         }
+    }
+}
+
+/// Judging it would take too long.
+fn exhausted(side: Side, budget: Size) -> Refusal {
+    let cause = format!("looking into it takes more than the budget of {budget} (`[waf] budget`)");
+    match side {
+        Side::Request => Blocked::request(StatusCode::PAYLOAD_TOO_LARGE, cause),
+        Side::Answer => Blocked::answer(StatusCode::BAD_GATEWAY, cause),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rules look into requests before any of them goes on, and into answers before they are seen.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;

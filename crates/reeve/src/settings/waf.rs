@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use reeve_base::document::{Faults, Fields, Kind, Table, Value};
-use reeve_base::{Diagnostic, Span, Timestamp};
+use reeve_base::{Diagnostic, Size, Span, Timestamp};
 
 use super::Located;
 use super::read::{is_path, resolved};
@@ -23,6 +23,8 @@ pub(crate) struct Waf {
     pub(crate) detect_only: Vec<DetectOnly>,
     /// What is left out of rules.
     pub(crate) exclude: Vec<Exclude>,
+    /// How much rules may look at for one request.
+    pub(crate) budget: Option<Size>,
 }
 
 /// A part of the site on which rules only find, until a day.
@@ -50,11 +52,27 @@ pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
         let fault = Diagnostic::error("settings::out-of-range", message).at(span, "this list");
         fields.faults().push(fault.help("leave it out to run the rules that are built in"));
     }
+    let budget = budget(&mut fields);
     let (detect_only, exclude) = (fields.value("detect_only"), fields.value("exclude"));
     fields.finish();
     let rules = rules.into_iter().map(|path| resolved(folder, path)).collect();
-    Waf { rules, detect_only: read_all(detect_only, faults), exclude: exclude::read(exclude, faults) }
+    Waf { rules, detect_only: read_all(detect_only, faults), exclude: exclude::read(exclude, faults), budget }
 }
+
+/// Less would refuse what everybody sends; more bounds nothing.
+fn budget(fields: &mut Fields<'_, '_>) -> Option<Size> {
+    let Located { value, span } = fields.optional::<Located<Size>>("budget")?;
+    if BUDGET.contains(&value.bytes()) {
+        return Some(value);
+    }
+    let message = format!("a `budget` of {value} is not from 16 MiB to 64 GiB");
+    let fault = Diagnostic::error("settings::out-of-range", message).at(span, "this value");
+    fields.faults().push(fault.help("leave it out for 256 times the largest body, which usual bodies stay far below"));
+    None
+}
+
+/// In bytes.
+const BUDGET: std::ops::RangeInclusive<u64> = 16 << 20..=64 << 30;
 
 fn read_all(value: Option<&Value>, faults: &mut Faults) -> Vec<DetectOnly> {
     let Some(value) = value else { return Vec::new() };

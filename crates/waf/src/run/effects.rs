@@ -38,7 +38,7 @@ impl Run<'_> {
     /// `initcol`: what is remembered under this key is a collection of the transaction from now on.
     pub(super) fn open(&mut self, collection: Collection, key: &Text, step: &Step) {
         let name = (collection, self.expand(key, Some(step)).into_boxed_slice());
-        if self.state.opened.contains(&name) {
+        if self.state.opened.contains(&name) || self.state.opened.len() >= OPENED_MAX {
             return;
         }
         for member in self.memory.recall(&name, self.now) {
@@ -111,3 +111,6 @@ fn as_number(text: &[u8]) -> Option<i64> {
 }
 
 const EXCEPTED_MAX: usize = 1_000;
+
+/// Collections of one transaction: of an address, a session, a user, and what else rules think of.
+const OPENED_MAX: usize = 32;

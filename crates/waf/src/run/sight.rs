@@ -13,6 +13,7 @@ impl Run<'_> {
     /// What is tested of a member: what it is in the end, or all on the way to it.
     pub(super) fn transform(&mut self, member: Entry, chain: usize, all: bool, out: &mut Vec<Sight>) {
         let values = &mut self.state.values;
+        values.work.charge(0);
         let (name, mut value) = (member.name, member.value);
         for stage in self.program.chains.get(chain).into_iter().flatten() {
             if stage.always || stage.triggers.intersects(values.bytes(value)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::collections::{Collections, Entry};
 use crate::evidence::Trace;
 use crate::memory::{Member, Memory, Name};
+use crate::operator::Made;
 use crate::program::{Exception, Program};
 use crate::rule::{Collection, Severity};
 use crate::scan::Seen;
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) values: Values,
     pub(crate) collections: Collections,
     pub(crate) store: Store,
+    pub(super) made: Made,
     pub(super) seen: Seen,
     pub(super) lanes: Notes,
     /// What lanes hold, for those that are known: the members that are looked at, with what is tested of each.

@@ -49,6 +49,10 @@ pub(super) fn read(text: &[u8], surroundings: &mut Surroundings<'_>) -> Result<(
 fn operator(name: &[u8], argument: &[u8], surroundings: &mut Surroundings<'_>) -> Result<Operator, Wrong> {
     let known = NAMES.iter().copied().find(|known| known.as_bytes().eq_ignore_ascii_case(name));
     let filled = || text::read(argument);
+    #[cfg(feature = "faults")]
+    if name == b"fault" {
+        return Ok(Operator::Fault);
+    }
     Ok(match known.unwrap_or_default() {
         "rx" => rx(argument, surroundings)?,
         "pm" => Operator::Phrases(phrases(argument)?),

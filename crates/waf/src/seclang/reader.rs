@@ -192,6 +192,7 @@ impl<'s> Reader<'s> {
                 warnings: &mut warnings,
             };
             let operator = operators::read(operator, &mut surroundings).map_err(|wrong| wrongs.push(wrong));
+            warnings.extend(targets.iter().filter_map(|targets| targets::never_set(targets)));
             let (operator, negated) = operator.ok()?;
             Some(Tested { targets: targets.ok()?, operator, negated })
         });

@@ -71,6 +71,13 @@ fn target(text: &[u8]) -> Result<Target, Wrong> {
     Ok(Target { variable, selector, role })
 }
 
+/// A word on a variable that a gateway has no value for: a rule that looks at it alone is silent for ever.
+pub(super) fn never_set(targets: &[Target]) -> Option<Wrong> {
+    let named = targets.iter().filter(|target| target.role != Role::Except);
+    let variable = named.map(|target| target.variable).find(|variable| NEVER_SET.contains(variable))?;
+    Some(Wrong::new(format!("`{}` is never set", variable.name())).help("what looks at it finds nothing"))
+}
+
 fn unknown(name: &[u8]) -> Wrong {
     for (unsupported, why) in UNSUPPORTED {
         if unsupported.as_bytes().eq_ignore_ascii_case(name) {
@@ -161,6 +168,33 @@ const COLLECTIONS: &[Variable] = &[
     Variable::Session,
     Variable::Tx,
     Variable::User,
+];
+
+/// Variables that are known, so that rule sets load that name them, and hold nothing: the gateway keeps no files, does
+/// not sign in by HTTP, looks up no countries, and has no clock of rules.
+const NEVER_SET: &[Variable] = &[
+    Variable::Duration,
+    Variable::AuthType,
+    Variable::FilesTmpContent,
+    Variable::FilesTmpnames,
+    Variable::FullRequest,
+    Variable::FullRequestLength,
+    Variable::Geo,
+    Variable::InboundDataError,
+    Variable::OutboundDataError,
+    Variable::RemoteUser,
+    Variable::Sessionid,
+    Variable::StatusLine,
+    Variable::Time,
+    Variable::TimeDay,
+    Variable::TimeHour,
+    Variable::TimeMin,
+    Variable::TimeMon,
+    Variable::TimeSec,
+    Variable::TimeWday,
+    Variable::TimeYear,
+    Variable::Userid,
+    Variable::Webappid,
 ];
 
 /// Variables of ModSecurity whose values a gateway does not have, or that came and went.

@@ -9,8 +9,8 @@ use reeve_waf::{EngineMode, Options, Scratch};
 use crate::folder::{core_rule_set, load};
 
 /// As the tests want it: rules find, and refuse nothing.
-const fn detecting(prefilter: bool) -> Options {
-    Options { mode: Some(EngineMode::DetectionOnly), prefilter }
+fn detecting(prefilter: bool) -> Options {
+    Options { mode: Some(EngineMode::DetectionOnly), prefilter, ..Options::default() }
 }
 
 pub(crate) fn test_files(folder: &Path) -> Vec<PathBuf> {

@@ -12,3 +12,4 @@ mod corpus;
 mod exclusions;
 mod folder;
 mod reload;
+mod semantics;

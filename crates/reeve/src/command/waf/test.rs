@@ -154,7 +154,7 @@ fn load(args: &TestArgs, screen: &Screen) -> anyhow::Result<Engine> {
         Mode::Detection => EngineMode::DetectionOnly,
         Mode::Blocking => EngineMode::On,
     };
-    let options = Options { mode: Some(mode), prefilter: args.prefilter == Switch::On };
+    let options = Options { mode: Some(mode), prefilter: args.prefilter == Switch::On, ..Options::default() };
     let engine = Engine::load(&files, &source, options).map_err(|faults| refused(&faults, screen))?;
     for warning in engine.warnings().iter().take(FAULTS_SHOWN_MAX) {
         screen.talk(format_args!("warning: {warning}"));
