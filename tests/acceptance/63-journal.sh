@@ -8,7 +8,7 @@ if [[ ${1:-} != inside ]]; then
   # shellcheck source-path=SCRIPTDIR source=lib.sh
   source "$here/lib.sh"
   ((EUID == 0)) || could_not_judge "network namespaces need root"
-  need curl:curl python3:python3 ip:iproute2 logger:bsdutils pgrep:procps sshd:openssh-server ssh:openssh-client \
+  need curl:curl python3:python3 ip:iproute2 logger:bsdutils setpriv:util-linux pgrep:procps sshd:openssh-server ssh:openssh-client \
     journalctl:systemd /lib/systemd/systemd-journal-remote:systemd-journal-remote
   trap - EXIT
   rm -rf "$TMP"
@@ -49,12 +49,18 @@ write_journal() {
   exec 7>pipe
 }
 write_journal journal/system.journal
-python3 "$here/tiny_journal.py" socket "$TMP/log.sock" ssh.service >&7 &
-bridge=$!
-children+=("$bridge")
-within 5 test -S log.sock || could_not_judge "no syslog"
-touch /dev/log 2>/dev/null || true
-mount --bind "$TMP/log.sock" /dev/log
+# Takes what programs log and puts it into the pipe that is open now.
+take_logs() {
+  umount /dev/log 2>/dev/null || true
+  rm -f log.sock
+  python3 "$here/tiny_journal.py" socket "$TMP/log.sock" ssh.service >&7 &
+  bridge=$!
+  children+=("$bridge")
+  within 5 test -S log.sock || could_not_judge "no syslog"
+  touch /dev/log 2>/dev/null || true
+  mount --bind "$TMP/log.sock" /dev/log
+}
+take_logs
 free_port
 ssh_port=$port
 mkdir -p /run/sshd
@@ -136,7 +142,7 @@ chmod +x askpass
 guess() { # guess USER: one wrong password
   there env SSH_ASKPASS="$TMP/askpass" SSH_ASKPASS_REQUIRE=force DISPLAY=x setsid -w timeout 20 ssh -F none -p "$ssh_port" \
     -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o NumberOfPasswordPrompts=1 \
-    -o PreferredAuthentications=password -o PubkeyAuthentication=no -o ConnectTimeout=3 "$1@198.51.100.1" true </dev/null 2>/dev/null || true
+    -o PreferredAuthentications=password -o PubkeyAuthentication=no -o ConnectTimeout=10 "$1@198.51.100.1" true </dev/null 2>/dev/null || true
 }
 
 # --- an SSH server is tried by force ------------------------------------------------------------------------------
@@ -161,7 +167,7 @@ check "and its end" within 5 told ban.ended 198.51.100.7
 say "what anybody may write"
 before=$(watched failures)
 for _ in 1 2 3 4 5 6; do
-  logger --socket "$TMP/log.sock" --tag sshd --id=812 -p auth.info "Failed password for root from 192.0.2.66 port 22 ssh2"
+  setpriv --reuid 65534 --regid 65534 --clear-groups logger --socket "$TMP/log.sock" --tag sshd --id=812 -p auth.info "Failed password for root from 192.0.2.66 port 22 ssh2"
 done
 put 192.0.2.67 1
 check "other entries are read meanwhile" within 5 has_read failures $((before + 1))
@@ -184,11 +190,11 @@ read_failures=$((before + 1 + 5 + 4))
 check "nothing is counted twice" within 5 has_read failures "$read_failures"
 check "the ledger has that it ended" within 5 told watch.failed 'signal: 9'
 check "and that it is back" within 5 told watch.restored ssh.service
-kill "$bridge"
-exec 7>&-
-within 5 gone "$writer" || true
+stop "$bridge" 5
+stop "$writer" 5
 mv journal/system.journal journal/system@old.journal
 write_journal journal/system.journal
+take_logs
 put 198.18.0.1 1
 check "failures on both sides of a rotation are a ban" within 8 banned 198.18.0.1
 python3 - <<'PY' >&7
@@ -237,14 +243,13 @@ check "and nothing but that" is "$(watched failures)" 5
 say "as from a file"
 stop "$gateway" 15
 sed -i 's/ban = "6s"/ban = "1h"/' site/policy.toml
-for seed in 1 2; do
-  python3 "$here/log_lines.py" sshd "$seed" 20000 | grep -aE '^[^ ]+ +[^ ]+ [^ ]+ [^ ]+ sshd\[[0-9]+\]: ' >lines.log || true
-  up "lines$seed" site
-  "$REEVE" --quiet watch try sshd lines.log >from_file
-  python3 "$here/tiny_journal.py" lines ssh.service <lines.log >&7
-  check "lines $seed: $(wc -l <from_file) failures in $(wc -l <lines.log) lines, as from a file" within 30 has_read failures "$(wc -l <from_file)"
-  check "lines $seed: names among them" is "$(watched names)" "$(cut -d' ' -f2 from_file | grep -c '[g-z]' || true)"
-  python3 - from_file >expected <<'PY'
+python3 "$here/log_lines.py" sshd 1 40000 | grep -aE '^[^ ]+ +[^ ]+ [^ ]+ [^ ]+ sshd\[[0-9]+\]: ' >lines.log || true
+up lines site
+"$REEVE" --quiet watch try sshd lines.log >from_file
+python3 "$here/tiny_journal.py" lines ssh.service <lines.log >&7
+check "$(wc -l <from_file) failures in $(wc -l <lines.log) lines, as from a file" within 60 has_read failures "$(wc -l <from_file)"
+check "names among them" is "$(watched names)" "$(cut -d' ' -f2 from_file | grep -c '[g-z]' || true)"
+python3 - from_file >expected <<'PY'
 import collections, ipaddress, sys
 counts = collections.Counter()
 for line in open(sys.argv[1]):
@@ -257,11 +262,9 @@ for line in open(sys.argv[1]):
     counts[str(network)] += int(attempts)
 print(sorted(network for network, count in counts.items() if count >= 5))
 PY
-  check "lines $seed: the same are banned" is "$(listed "sorted(b['network'] for b in d['bans'])")" "$(cat expected)"
-  check "lines $seed: and those are some" like "$(cat expected)" '192\.0\.2\.'
-  for network in $(python3 -c "print(*$(cat expected))"); do "$REEVE" --quiet ban --config site/reeve.toml lift "$network"; done
-  stop "$gateway" 15
-done
+check "the same are banned" is "$(listed "sorted(b['network'] for b in d['bans'])")" "$(cat expected)"
+check "and those are some" like "$(cat expected)" '192\.0\.2\.'
+stop "$gateway" 15
 
 # --- the proof, and what cannot be read -----------------------------------------------------------------------------
 
@@ -271,7 +274,7 @@ up proved site
 prove() { run "$REEVE" prove --config site/reeve.toml --json; }
 prove
 check "by failed sign-ins: kept" is "$status $(json run.out 'd["clauses"][0]["verdict"]')" "0 kept"
-entries=$(journalctl --directory=journal --merge --output=cat _SYSTEMD_UNIT=ssh.service)
+entries=$(journalctl --directory=journal --merge --output=cat _SYSTEMD_UNIT=ssh.service | grep -a '^Invalid user' || true)
 check "the server was really asked" like "$entries" '^Invalid user reeve-probe-[0-9a-f]+ from 127\.'
 stop "$gateway" 15
 cp site/reeve.toml whole.toml

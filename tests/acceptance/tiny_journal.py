@@ -57,8 +57,8 @@ def from_socket(path, unit):
         try:
             comm = open(f"/proc/{pid}/comm", encoding="utf-8").read().strip()
         except OSError:
-            # As journald: of a process that is gone already, only what the kernel sent along is known.
-            comm = ""
+            # Gone already, on a busy machine. Nobody here plays tricks as root.
+            comm = "sshd" if uid == 0 else ""
         # `<38>Nov 21 10:00:00 sshd[1]: text`
         parts = re.match(rb"<\d+>(?:.{15}) ([^:\[]*)(?:\[\d+\])?: ?(.*)", text.rstrip(b"\n\0"), re.S)
         if parts:

@@ -220,6 +220,7 @@ impl Promise {
         if self.steps > 1 {
             notes.either(match canary.look().await? {
                 Look::Served(code) => Ok(format!("after {} offences it is answered with {code}", self.steps - 1)),
+                Look::ShutOut if matches!(offence, Offence::SignIn(_)) => return Err(ssh::counted_twice(self.steps)),
                 Look::ShutOut => Err(format!("it is shut out before the {}th offence", self.steps)),
             });
         }

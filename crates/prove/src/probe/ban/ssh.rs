@@ -172,6 +172,14 @@ impl SshServer {
     }
 }
 
+/// A server that is set to say much writes of one sign-in in lines that count as two failures. The gateway cannot know.
+pub(super) fn counted_twice(steps: u32) -> Cause {
+    let text = "the probe is shut out before the";
+    Cause::Unexpected(format!(
+        "{text} {steps}th sign-in; does the server log each twice? `LogLevel INFO` has one failure each"
+    ))
+}
+
 const CLIENT_OPTIONS: [&str; 8] = [
     "BatchMode=yes",
     "PreferredAuthentications=none",

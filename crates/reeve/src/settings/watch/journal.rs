@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use reeve_base::Diagnostic;
 use reeve_base::document::{Fields, Kind as ValueKind};
-use reeve_base::{Diagnostic, Span};
 use reeve_watch::Units;
 
 use crate::settings::Located;
@@ -72,7 +72,7 @@ fn name(unit: Located<String>, fields: &mut Fields<'_, '_>) -> Option<String> {
         return Some(value);
     }
     let fault = Diagnostic::error("document::wrong-value", format!("`{value}` is no full name of a unit"));
-    fields.faults().push(fault.at(span as Span, "this value").help(help(&value)));
+    fields.faults().push(fault.at(span, "this value").help(help(&value)));
     None
 }
 
@@ -84,7 +84,7 @@ fn is_unit(name: &str) -> bool {
 
 fn help(value: &str) -> String {
     let whole = format!("{value}.service");
-    if is_unit(&whole) {
+    if is_unit(&whole) && !value.contains('.') {
         format!("write \"{whole}\"; `systemctl list-units` shows the names")
     } else {
         String::from("write a name such as \"ssh.service\", or \"ssh@.service\" for all of its instances")
