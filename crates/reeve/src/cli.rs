@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, key, learn, ledger, maintenance, pay,
-    prove, reload, schema, selftest, store, successor, top, up, upgrade, waf, watch, witness,
+    ban, cert, check, completions, demo, dns_hook, explain, firewall, init, journals, key, learn, ledger, maintenance,
+    pay, prove, reload, schema, selftest, store, successor, top, up, upgrade, waf, watch, witness,
 };
 use crate::environment;
 use crate::exit::ExitCode;
@@ -70,6 +70,8 @@ pub(crate) enum Command {
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     DnsHook(dns_hook::DnsHookArgs),
+    #[command(hide = true)]
+    Journals(journals::JournalsArgs),
 }
 
 /// Where the settings are: for every verb that works on a deployment.

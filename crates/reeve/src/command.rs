@@ -9,6 +9,7 @@ pub(crate) mod dns_hook;
 pub(crate) mod explain;
 pub(crate) mod firewall;
 pub(crate) mod init;
+pub(crate) mod journals;
 pub(crate) mod key;
 pub(crate) mod learn;
 pub(crate) mod ledger;
@@ -59,6 +60,7 @@ pub(crate) fn run(command: &Command, screen: &Screen) -> anyhow::Result<ExitCode
         Command::Witness(args) => witness::run(args, screen),
         Command::Schema(args) => schema::run(args, screen),
         Command::Completions(args) => completions::run(args, screen),
+        Command::Journals(args) => journals::run(args),
         Command::DnsHook(args) => dns_hook::run(args),
     }
 }

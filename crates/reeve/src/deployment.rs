@@ -26,6 +26,7 @@ use crate::diagnostics::{self, Refused};
 use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
+use crate::journal::{Helper as Journals, Source};
 use crate::keeping::{self, Keeping, Kept, Weakening};
 use crate::metrics;
 use crate::sandbox;
@@ -106,6 +107,15 @@ impl Deployment {
         let hook = self.loaded.settings.sites.acme.as_ref().and_then(|acme| acme.dns_hook.as_ref());
         let helper = hook.map(|hook| DnsHelper::start(&hook.value)).transpose()?;
         Ok(helper.map(|helper| Arc::new(helper) as Arc<dyn DnsHook>))
+    }
+
+    /// Starts the helper that reads journals, where the settings name one. Before the process is shut in.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start_journals(&self) -> anyhow::Result<Option<Arc<Journals>>> {
+        let sources = Source::all(&self.loaded.settings);
+        (!sources.is_empty()).then(|| Journals::start(sources).map(Arc::new)).transpose()
     }
 
     /// Starts the helper that can start another binary. Before the process is shut in.
@@ -189,7 +199,8 @@ impl Deployment {
         let promised = Controls::of(&self.policy).ban_ssh.is_some();
         let watched = self.loaded.settings.watch.iter().any(|watch| watch.kind == reeve_watch::Kind::Sshd);
         let message = "the policy promises `ban.ssh`, and no log of an SSH server is watched";
-        let help = "add `[[watch]]` with `kind = \"sshd\"` and `file = \"/var/log/auth.log\"`";
+        let help =
+            "add `[[watch]]` with `kind = \"sshd\"` and `journal = \"ssh.service\"` or `file = \"/var/log/auth.log\"`";
         (promised && !watched).then(|| Diagnostic::warning("settings::unwatched", message).help(help))
     }
 
@@ -349,6 +360,9 @@ impl Deployment {
         let hook = |settings: &Settings| settings.sites.acme.as_ref().and_then(|acme| acme.dns_hook.clone());
         if hook(now).map(|hook| hook.value) != hook(then).map(|hook| hook.value) {
             changed.push("dns_hook");
+        }
+        if Source::all(now).iter().any(|source| !Source::all(then).contains(source)) {
+            changed.push("watch.journal");
         }
         changed
     }

@@ -20,6 +20,7 @@ mod system;
 mod top;
 mod uptime;
 mod verdict;
+mod watch_news;
 mod watches;
 
 use std::borrow::Cow;
@@ -39,6 +40,7 @@ use reeve_vault::Vault;
 use serde_json::Value;
 
 use crate::firewall::{Firewall, Helper};
+use crate::journal::Helper as Journals;
 use crate::sandbox;
 use crate::settings::{Counters, Database, LedgerSettings, Located, Place, Seal, Settings, StoreSettings, Tls};
 
@@ -50,7 +52,7 @@ pub(crate) use recorder::on_failure;
 pub(crate) use system::digest;
 pub(crate) use uptime::UptimePlan;
 pub(crate) use verdict::VerdictRecord;
-pub(crate) use watches::{Watched, promised, watched};
+pub(crate) use watches::{Followed, Watched, promised, watched};
 
 use certificates::Care;
 use recorder::Requests;
@@ -156,6 +158,10 @@ pub(crate) struct Keeping {
     zone: TimeZone,
     /// Held only for a moment.
     watches: Mutex<Option<watches::Watches>>,
+    /// What reads journals, where the settings name one.
+    journals: Option<Arc<Journals>>,
+    /// How much of the watched logs' troubles was told.
+    watch_post: tokio::sync::Mutex<watch_news::WatchPost>,
     /// The kernel's copy of the bans, where there is one.
     firewall: OnceLock<Arc<Firewall>>,
     ban_post: tokio::sync::Mutex<bans::BanPost>,
@@ -248,6 +254,8 @@ impl Keeping {
             own: Vec::new(),
             zone: TimeZone::UTC,
             watches: Mutex::default(),
+            journals: None,
+            watch_post: tokio::sync::Mutex::default(),
             firewall: OnceLock::new(),
             ban_post: tokio::sync::Mutex::default(),
             maintenance: Mutex::default(),
@@ -280,6 +288,12 @@ impl Keeping {
     pub(crate) fn standing_on(mut self, own: Vec<IpNet>, zone: TimeZone) -> Self {
         self.own = own;
         self.zone = zone;
+        self
+    }
+
+    /// The same, with what reads journals.
+    pub(crate) fn with_journals(mut self, journals: Option<Arc<Journals>>) -> Self {
+        self.journals = journals;
         self
     }
 
@@ -403,6 +417,7 @@ impl Keeping {
                 _ = notice.tick() => {
                     self.tell_bans().await;
                     self.tell_scripts().await;
+                    self.tell_watches().await;
                     self.requests.notice();
                     // Another process may have rotated the store key; until this one knows, it seals under the old one.
                     if let Err(error) = self.vault.refresh() {

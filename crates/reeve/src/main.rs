@@ -18,6 +18,7 @@ mod exit;
 mod failure;
 mod firewall;
 mod input;
+mod journal;
 mod keeping;
 mod metrics;
 mod reference;

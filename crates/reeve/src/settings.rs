@@ -38,7 +38,7 @@ pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use tracing::Tracing;
 pub(crate) use upstream::{Circuit, Health, Route, Upstream};
 pub(crate) use waf::{DetectOnly, Exclude, Waf};
-pub(crate) use watch::{WatchRule, WatchSettings};
+pub(crate) use watch::{WatchRule, WatchSettings, WatchedLog};
 
 /// What a deployment is set to. Every path is absolute.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@
 pub(crate) mod activation;
 pub(crate) mod giving;
 pub(crate) mod helper;
-mod line;
+pub(crate) mod line;
 pub(crate) mod notify;
 pub(crate) mod relay;
 pub(crate) mod taking;

@@ -1,10 +1,10 @@
-//! Log intake: follows the log files of other programs and finds in them which addresses misbehave.
+//! Log intake: follows the logs of other programs and finds in them which addresses misbehave.
 //!
-//! A [`Tail`] follows one file through rotation and truncation, with bounded memory whatever is in it. A [`Filter`] reads
-//! lines of one kind of program and says who failed at what and when. A [`Watch`] is both together and tells a
-//! [`reeve_base::Actuator`]; what follows from it is not decided here.
+//! A [`Tail`] follows one file through rotation and truncation, with bounded memory whatever is in it; a [`Journal`] what
+//! a program reads out of systemd's. A [`Filter`] reads lines of one kind of program and says who failed at what and when.
+//! A [`Watch`] puts a filter behind one of them and tells a [`reeve_base::Actuator`]; what follows is not decided here.
 //!
-//! Invariants: nothing here waits, sleeps or opens a socket, whoever calls decides when to look; a line is bytes of
+//! Invariants: nothing here waits, sleeps, opens a socket or starts a program, whoever calls decides when to look; a line is bytes of
 //! unknown origin, read with anchored parsers in time proportional to its length; the filters find on the same lines
 //! what those of fail2ban of the same names find.
 //!
@@ -21,11 +21,13 @@
 //! Start reading at [`Watch`], then [`Filter`].
 
 mod filter;
+mod journal;
 mod stamp;
 mod tail;
 mod watch;
 
 pub use filter::{Failure, Filter, Host, Kind};
+pub use journal::{ENTRY_BYTES_MAX, Journal, JournalError, JournalPlace, JournalReader, Units, journalctl_arguments};
 pub use stamp::Stamp;
 pub use tail::{Counts, LINE_BYTES_MAX, Place, Tail, TailError};
-pub use watch::{Looked, Watch, WatchStatus};
+pub use watch::{Log, Looked, Mark, Watch, WatchStatus};

@@ -75,6 +75,8 @@ pub struct Counts {
     pub rotated: u64,
     /// Times the file was cut.
     pub cut: u64,
+    /// Entries of a journal that are not by whom they should be, or not what such entries are.
+    pub odd: u64,
 }
 
 /// Why a file cannot be followed at the moment. The next look may find it.

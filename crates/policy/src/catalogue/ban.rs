@@ -49,8 +49,8 @@ control! {
 control! {
     /// Logs of SSH servers are watched, and who fails to sign in too often is banned for a while.
     BanSsh = "ban.ssh";
-    enforced "the log files of `[[watch]]` with `kind = \"sshd\"` are followed, failed sign-ins are counted by address (/64 for IPv6), and the address is banned from the gateway, and from the host where the settings give it an nftables set; each repeat within a week doubles the ban up to `longest`";
-    proved "appends canary lines to each watched log, one failure fewer than `failures`, after which the address must be served, and one more, after which its connections must be closed and the ban be listed and in the ledger with its end; an address that signed in must be served meanwhile, and the banned one again when the ban is over";
+    enforced "the logs of `[[watch]]` with `kind = \"sshd\"`, files or what a service writes to the journal, are followed, failed sign-ins are counted by address (/64 for IPv6), and the address is banned from the gateway, and from the host where the settings give it an nftables set; each repeat within a week doubles the ban up to `longest`";
+    proved "appends canary lines to each watched log, or fails to sign in at the SSH server itself where its log is in a journal, one failure fewer than `failures`, after which the address must be served, and one more, after which its connections must be closed and the ban be listed and in the ledger with its end; an address that signed in must be served meanwhile, and the banned one again when the ban is over";
     serves ["NIST SP 800-53r5 AC-7", "NIST SP 800-53r5 SI-4", "CIS Controls 8.1 13.8", "ISO 27001:2022 A.8.16", "SOC 2 CC7.2"];
     /// How many failures are enough.
     failures: u16 = 5, lower, from 1, to 1_000;

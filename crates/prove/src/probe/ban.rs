@@ -3,14 +3,14 @@
 //! A deployment never bans loopback addresses, from which its own judge comes. So the probe says beforehand, over the
 //! control socket, which address it will misbehave from; that is recorded, holds for minutes, and concerns no other.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+mod ssh;
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reeve_base::{Cause, Period};
-use reeve_policy::catalogue::{BanAuto, BanHttp, BanSsh, UrlPath};
+use reeve_policy::catalogue::{BanAuto, BanHttp, UrlPath};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::sleep;
@@ -22,6 +22,7 @@ use crate::wire::desk::Status;
 use crate::wire::exchange::Until;
 use crate::wire::hypertext::Ask;
 use crate::wire::{Site, WireError};
+use ssh::{SshLog, SshServer};
 
 impl Probe for BanHttp {
     fn plan(&self, _: &Target) -> Sends {
@@ -66,34 +67,6 @@ impl Steps for BanAuto {
     /// How many refusals make the score.
     fn steps(&self) -> Option<u32> {
         (self.refusal > 0).then(|| u32::from(self.score).div_ceil(u32::from(self.refusal)))
-    }
-}
-
-impl Probe for BanSsh {
-    fn plan(&self, _: &Target) -> Sends {
-        Sends::requests(30, "canary lines into each watched log of an SSH server, and questions about bans")
-    }
-
-    fn run<'p>(&'p self, site: &'p Site, notes: &'p mut Notes) -> Running<'p> {
-        Box::pin(async move {
-            let status = site.status().await?;
-            let logs: Vec<_> = status.watches.iter().filter(|watch| watch.kind == "sshd").collect();
-            if logs.is_empty() {
-                let _twin = site.serves(notes).await?;
-                notes.fault("no log of an SSH server is watched");
-            }
-            let mut kept = Err(Cause::EmptyPopulation(String::from("no log of an SSH server is watched")));
-            for log in logs {
-                let canary = Canary::expose(site).await?;
-                let promise =
-                    Promise { control: "ban.ssh", steps: self.failures.into(), ban: self.ban, within: IN_THE_LOG };
-                notes.saw(format!("watched: {}", log.file.display()));
-                let log = SshLog { file: &log.file, user: site.invented_path()?.trim_start_matches('/').to_owned() };
-                log.user_who_signs_in(site, notes, self.failures).await?;
-                kept = Ok(promise.judge(site, notes, &canary, Offence::Ssh(&log)).await?);
-            }
-            kept
-        })
     }
 }
 
@@ -175,6 +148,8 @@ enum Offence<'p> {
     Malformed,
     /// A failed sign-in, as an SSH server logs it.
     Ssh(&'p SshLog<'p>),
+    /// A failed sign-in at an SSH server.
+    SignIn(&'p SshServer),
 }
 
 impl Offence<'_> {
@@ -192,6 +167,7 @@ impl Offence<'_> {
                 let failed = format!("Failed password for invalid user {} from", log.user);
                 log.write(canary.address, canary.site.now(), &[failed])
             }
+            Self::SignIn(server) => server.fail_to_sign_in(canary).await,
         }
     }
 }
@@ -238,12 +214,13 @@ impl Promise {
         for number in 1..self.steps {
             offence.commit(canary, number).await?;
         }
-        if let Offence::Ssh(_) = offence {
+        if let Offence::Ssh(_) | Offence::SignIn(_) = offence {
             sleep(self.within).await;
         }
         if self.steps > 1 {
             notes.either(match canary.look().await? {
                 Look::Served(code) => Ok(format!("after {} offences it is answered with {code}", self.steps - 1)),
+                Look::ShutOut if matches!(offence, Offence::SignIn(_)) => return Err(ssh::counted_twice(self.steps)),
                 Look::ShutOut => Err(format!("it is shut out before the {}th offence", self.steps)),
             });
         }
@@ -331,49 +308,8 @@ async fn lift(site: &Site, notes: &mut Notes, canary: &Canary, ban: &Listed) -> 
     Ok(format!("listed to end {end}, and lifted"))
 }
 
-/// A watched log, and the user that the canary lines name.
-struct SshLog<'p> {
-    file: &'p std::path::Path,
-    user: String,
-}
-
-impl SshLog<'_> {
-    /// Appends lines of one connection of this address, as Debian's rsyslog and OpenSSH write them.
-    fn write(&self, address: Ipv4Addr, now: Timestamp, messages: &[String]) -> Result<(), Cause> {
-        let denied = |error: std::io::Error| {
-            Cause::Denied(format!("canary lines cannot be appended to `{}`: {error}", self.file.display()))
-        };
-        let [.., third, fourth] = address.octets();
-        let (pid, port) = (u32::from(third) * 256 + u32::from(fourth) + 1_000, 40_000 + u32::from(fourth));
-        let lines: String = messages
-            .iter()
-            .map(|message| format!("{now} reeve-canary sshd[{pid}]: {message} {address} port {port} ssh2\n"))
-            .collect();
-        // One write at the end of the file, as syslog daemons do: lines of others are not torn.
-        let mut file = OpenOptions::new().append(true).open(self.file).map_err(denied)?;
-        file.write_all(lines.as_bytes()).map_err(denied)
-    }
-
-    /// Whoever offers keys that are not known and then one that is, is no offender.
-    async fn user_who_signs_in(&self, site: &Site, notes: &mut Notes, failures: u16) -> Result<(), Cause> {
-        let user = Canary::expose(site).await?;
-        let tries = (0..failures).map(|_| format!("Failed publickey for {} from", self.user));
-        let lines: Vec<_> = tries.chain([format!("Accepted publickey for {} from", self.user)]).collect();
-        self.write(user.address, site.now(), &lines)?;
-        sleep(IN_THE_LOG).await;
-        notes.either(match user.look().await? {
-            Look::Served(code) => Ok(format!("an address that signed in at last is answered with {code}")),
-            Look::ShutOut => Err(String::from("an address that signed in at last is shut out")),
-        });
-        Ok(())
-    }
-}
-
 /// A ban by what the gateway itself sees holds from the next connection on.
 const AT_ONCE: Duration = Duration::from_millis(500);
-
-/// A log is looked at several times a second.
-const IN_THE_LOG: Duration = Duration::from_secs(2);
 
 const AGAIN: Duration = Duration::from_millis(100);
 

@@ -118,8 +118,21 @@ pub(crate) struct BotsStatus {
 pub(crate) struct Watched {
     /// What writes it: `sshd`.
     pub(crate) kind: String,
-    /// The file.
-    pub(crate) file: std::path::PathBuf,
+    /// The file, if it is one.
+    pub(crate) file: Option<std::path::PathBuf>,
+    /// The units whose entries in the journal are read, where it is no file.
+    #[serde(default, deserialize_with = "none_is_empty")]
+    pub(crate) journal: Vec<String>,
+    /// Where a server listens that writes to the journal, if that was said.
+    #[serde(default)]
+    pub(crate) server: Option<std::net::SocketAddr>,
+    /// Why it cannot be read at the moment; none if it can.
+    #[serde(default)]
+    pub(crate) failing: Option<String>,
+}
+
+fn none_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// What the deployment says of a certificate.

@@ -74,6 +74,7 @@ fn serve(
     deployment::show_warnings(&deployment.warnings, screen);
     // Before the sandbox, inside which nothing can be run, and before the keys, which it has no business with.
     let hook = deployment.start_hook()?;
+    let journals = deployment.start_journals()?;
     let plan = sandbox::Plan::of(&args.config.config, &deployment);
     let successors = Arc::new(Mutex::new(deployment.upgrade_helper(&args.config.config, &plan)?));
     // Its socket is out of reach inside.
@@ -99,7 +100,7 @@ fn serve(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
         let socket = Socket::open(&deployment.loaded.settings.data.value)?;
-        let foundation = Foundation { vault, clock: Arc::clone(&clock), shut_in, own, zone, hook };
+        let foundation = Foundation { vault, clock: Arc::clone(&clock), shut_in, own, zone, hook, journals };
         let keeping = Arc::new(foundation.keep(&deployment).await?);
         if let Some(helper) = firewall {
             keeping.guard_host(helper).context("cannot copy bans into the kernel")?;

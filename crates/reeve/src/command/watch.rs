@@ -82,7 +82,7 @@ fn list(config: &Path, as_json: bool, screen: &Screen) -> anyhow::Result<ExitCod
         screen.talk("no log is watched; `[[watch]]` in the settings names one");
         return Ok(ExitCode::Holds);
     }
-    let header = ["kind", "file", "lines", "failures", "trouble"].map(str::to_owned);
+    let header = ["kind", "log", "lines", "failures", "trouble"].map(str::to_owned);
     screen.data(screen.table(Some(header), watches.iter().map(cells)))?;
     Ok(ExitCode::Holds)
 }
@@ -93,7 +93,10 @@ fn cells(watch: &Value) -> [String; 5] {
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
-    ["kind", "file", "lines", "failures", "failing"].map(text)
+    let units = watch.get("journal").and_then(Value::as_array);
+    let units = units.map(|units| units.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
+    let log = units.map_or_else(|| text("file"), |units| format!("journal: {units}"));
+    [text("kind"), log, text("lines"), text("failures"), text("failing")]
 }
 
 fn try_out(kind: Kind, file: &Path, count: bool, screen: &Screen) -> anyhow::Result<ExitCode> {

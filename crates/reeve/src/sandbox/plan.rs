@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::Deployment;
-use crate::settings::{Access, Database, Place, Settings, Tls};
+use crate::settings::{Access, Database, Place, Settings, Tls, WatchedLog};
 
 /// What may be done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,7 +107,10 @@ impl Plan {
         }
         for watch in &settings.watch {
             // The whole folder, even a shared one: rotation puts another file under the name.
-            if let Some(folder) = watch.file.value.parent() {
+            // Journals are read by a helper that is not shut in.
+            if let WatchedLog::File(file) = &watch.log
+                && let Some(folder) = file.value.parent()
+            {
                 plan.read(folder);
             }
         }

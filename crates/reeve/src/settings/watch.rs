@@ -1,23 +1,35 @@
 //! Which logs of other programs are watched: `[[watch]]`.
 
+mod journal;
+
 use std::path::{Path, PathBuf};
 
 use reeve_base::document::{Faults, Fields, Kind as ValueKind, Table, Value};
-use reeve_base::{Diagnostic, Period};
+use reeve_base::{Diagnostic, Period, Span};
 use reeve_watch::Kind;
 
 use super::Located;
+pub(crate) use journal::JournalLog;
 
 /// A log that is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WatchSettings {
     /// What is looked for in it.
     pub(crate) kind: Kind,
-    /// The file.
-    pub(crate) file: Located<PathBuf>,
+    /// Where it is.
+    pub(crate) log: WatchedLog,
     /// How many failures are a ban, within which time, and for how long. Where the policy has a control for it, the
     /// policy says so and not the settings.
     pub(crate) rule: Option<Located<WatchRule>>,
+}
+
+/// Where a log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WatchedLog {
+    /// A file.
+    File(Located<PathBuf>),
+    /// What some units write to the journal.
+    Journal(JournalLog),
 }
 
 /// What makes a ban.
@@ -47,7 +59,7 @@ pub(super) fn read(value: Option<&Value>, folder: &Path, faults: &mut Faults) ->
         faults.push(Diagnostic::error("settings::out-of-range", message).at(first.span.clone(), "one too many"));
     }
     let one = |(value, table): (&Value, Option<&Table>)| match table {
-        Some(table) => read_one(table, folder, faults),
+        Some(table) => read_one(table, value.span.clone(), folder, faults),
         None => {
             let fault = Diagnostic::error("document::wrong-kind", "`watch` is no list of tables");
             faults.push(fault.at(value.span.clone(), "here").help("write `[[watch]]` above the keys of each log"));
@@ -64,10 +76,10 @@ fn table(value: &Value) -> Option<&Table> {
     }
 }
 
-fn read_one(table: &Table, folder: &Path, faults: &mut Faults) -> Option<WatchSettings> {
+fn read_one(table: &Table, span: Span, folder: &Path, faults: &mut Faults) -> Option<WatchSettings> {
     let mut fields = Fields::new(table, "`[[watch]]`", faults);
     let kind = fields.required::<Located<String>>("kind");
-    let file = fields.required::<Located<PathBuf>>("file").map(|file| file.map(|file| folder.join(file)));
+    let log = read_log(&mut fields, span, folder);
     let failures = super::read::bounded_if(&mut fields, "failures", &(1..=1_000));
     let window = super::read::bounded_if(&mut fields, "window", &(Period::seconds(10)..=Period::days(7)));
     let ban = super::read::bounded_if(&mut fields, "ban", &(Period::seconds(1)..=Period::days(365)));
@@ -99,7 +111,30 @@ fn read_one(table: &Table, folder: &Path, faults: &mut Faults) -> Option<WatchSe
         };
         Located { value, span }
     });
-    Some(WatchSettings { kind: kind?, file: file?, rule })
+    Some(WatchSettings { kind: kind?, log: log?, rule })
+}
+
+/// Exactly one of `file` and `journal`.
+fn read_log(fields: &mut Fields<'_, '_>, span: Span, folder: &Path) -> Option<WatchedLog> {
+    let file = fields.optional::<Located<PathBuf>>("file").map(|file| file.map(|file| folder.join(file)));
+    let named = fields.value("journal").map(|value| value.span.clone());
+    let journal = journal::read(fields, folder);
+    match (file, named) {
+        (Some(file), None) => Some(WatchedLog::File(file)),
+        (None, Some(_)) => journal.map(WatchedLog::Journal),
+        (Some(_), Some(named)) => {
+            let fault = Diagnostic::error("settings::two-logs", "`file` and `journal` are two logs");
+            fields.faults().push(fault.at(named, "the second one").help("give each a `[[watch]]` of its own"));
+            None
+        }
+        (None, None) => {
+            let fault = Diagnostic::error("settings::no-log", "`[[watch]]` names no log").at(span, "here");
+            let help =
+                "write `file = \"/var/log/auth.log\"`, or `journal = \"ssh.service\"` where it is in systemd's journal";
+            fields.faults().push(fault.help(help));
+            None
+        }
+    }
 }
 
 /// Each is looked at several times a second, and takes a file descriptor.

@@ -13,34 +13,34 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// One end of the conversation. Reads and writes wait, at most as long as was said.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: BufReader<UnixStream>,
     /// Sockets that came and were not taken yet.
     came: Vec<OwnedFd>,
 }
 
 impl Line {
-    pub(super) fn new(stream: UnixStream) -> Self {
+    pub(crate) fn new(stream: UnixStream) -> Self {
         Self { stream: BufReader::new(stream), came: Vec::new() }
     }
 
     /// Waits at most so long for each read and write from now on; without an end if there is none.
-    pub(super) fn patience(&self, patience: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn patience(&self, patience: Option<Duration>) -> io::Result<()> {
         self.stream.get_ref().set_read_timeout(patience)?;
         self.stream.get_ref().set_write_timeout(patience)
     }
 
-    pub(super) fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
         self.stream.get_mut().write_all(&text(message)?)
     }
 
     /// Sends bytes that an earlier line has announced.
-    pub(super) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
     }
 
     /// Sends open files along with a line; at most [`FILES_MAX`].
-    pub(super) fn send_with(&mut self, message: &impl Serialize, files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    pub(crate) fn send_with(&mut self, message: &impl Serialize, files: &[BorrowedFd<'_>]) -> io::Result<()> {
         let text = text(message)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FILES_MAX))];
         let mut beside = SendAncillaryBuffer::new(&mut space);
@@ -53,14 +53,14 @@ impl Line {
     }
 
     /// The next line, and no error at the end.
-    pub(super) fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    pub(crate) fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut line = String::new();
         (&mut self.stream).take(LINE_BYTES_MAX).read_line(&mut line)?;
         if line.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_str(&line)?)) }
     }
 
     /// The next line, of which it is known that nothing was sent before it was asked for, and what came with it.
-    pub(super) fn receive_with<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    pub(crate) fn receive_with<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let mut line = Vec::new();
         while !line.ends_with(b"\n") && (line.len() as u64) < LINE_BYTES_MAX {
             // A byte at a time after the first piece would be slow and is rare: a line is sent in one piece.
@@ -93,7 +93,7 @@ impl Line {
     }
 
     /// Exactly so many bytes.
-    pub(super) fn receive_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn receive_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes)?;
         Ok(bytes)
@@ -107,7 +107,7 @@ fn text(message: &impl Serialize) -> io::Result<Vec<u8>> {
 }
 
 /// Open files of one line. The kernel takes 253.
-pub(super) const FILES_MAX: usize = 64;
+pub(crate) const FILES_MAX: usize = 64;
 
 /// A line holds addresses or the reason of a failure, which may quote some lines of the settings.
 const LINE_BYTES_MAX: u64 = 256 * 1024;

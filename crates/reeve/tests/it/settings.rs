@@ -25,6 +25,7 @@ fn every_fault_of_settings_is_shown_with_its_remedy() {
         "operate",
         "learn",
         "tracing",
+        "journal",
     ] {
         let transcript = transcript(&broken(), &["check", &format!("settings-{name}.toml")]);
         insta::assert_snapshot!(format!("settings-{name}"), transcript);

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::command::witness;
 use crate::deployment::{self, Socket};
-use crate::keeping::{self, Act, Keeping, Kept, Recorded, UptimePlan, Watched, Weakening};
+use crate::keeping::{self, Act, Followed, Keeping, Kept, Recorded, UptimePlan, Watched, Weakening};
 use crate::settings::{self, Located};
 
 use super::scratch::{Twist, Unrecorded};
@@ -109,7 +109,7 @@ impl House {
         }
         if let Some(file) = plan.ssh_log {
             std::fs::write(file, b"")?;
-            let log = Watched { kind: Kind::Sshd, file: file.to_owned(), rule: String::from("ban.ssh") };
+            let log = Watched { kind: Kind::Sshd, log: Followed::File(file.to_owned()), rule: String::from("ban.ssh") };
             keeping.watch(vec![log], Vec::new()).await?;
         }
         let socket = Socket::open(data)?;

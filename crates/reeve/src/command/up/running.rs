@@ -20,6 +20,7 @@ use super::act;
 use crate::command::prove;
 use crate::deployment::{self, Conversation, Deployment, Reply, Request, Socket};
 use crate::failure;
+use crate::journal::Helper as Journals;
 use crate::keeping::{self, Keeping, Rest, UptimePlan};
 use crate::metrics;
 use crate::sandbox;
@@ -37,13 +38,15 @@ pub(super) struct Foundation {
     pub(super) own: Vec<IpNet>,
     pub(super) zone: TimeZone,
     pub(super) hook: Option<Arc<dyn DnsHook>>,
+    pub(super) journals: Option<Arc<Journals>>,
 }
 
 impl Foundation {
     /// Opens ledger and store.
     pub(super) async fn keep(&self, deployment: &Deployment) -> anyhow::Result<Keeping> {
         let keeping = deployment.keep(Arc::clone(&self.vault), &self.clock).await?.shut_in(&self.shut_in)?;
-        Ok(keeping.standing_on(self.own.clone(), self.zone.clone()).with_dns(self.hook.clone()))
+        let keeping = keeping.standing_on(self.own.clone(), self.zone.clone()).with_dns(self.hook.clone());
+        Ok(keeping.with_journals(self.journals.clone()))
     }
 }
 
