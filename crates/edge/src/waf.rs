@@ -27,6 +27,8 @@ pub struct WafSettings {
     pub rules: Option<Arc<dyn RuleShelf>>,
     /// Where rules only find, and nothing is refused, until a day.
     pub detect_only: Vec<DetectOnly>,
+    /// Whether each request of which rules said something gets an event with all that they said, refused or not.
+    pub tell_all: bool,
 }
 
 /// A part of the site on which rules only find.
@@ -93,6 +95,8 @@ pub(crate) struct Waf {
     /// Whether answers are looked into.
     pub(crate) responses: bool,
     detect_only: Vec<DetectOnly>,
+    /// Whether all is told that rules say.
+    tell_all: bool,
 }
 
 impl Waf {
@@ -104,6 +108,7 @@ impl Waf {
             body_bytes_max: usize::try_from(control.body.bytes()).unwrap_or(usize::MAX),
             responses: control.responses,
             detect_only: settings.detect_only.clone(),
+            tell_all: settings.tell_all,
         })))
     }
 

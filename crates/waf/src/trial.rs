@@ -22,6 +22,7 @@
 //! ```
 
 mod application;
+mod carrier;
 mod judge;
 mod overrides;
 mod request;
@@ -31,11 +32,13 @@ mod template;
 mod text;
 mod wire;
 
+pub use carrier::{Carrier, Heard, run_over};
 pub use judge::{Expected, Found, Unmet};
 pub use overrides::Overrides;
 pub use setup::{BASE, own_rules, setup};
 pub use stage::{Bench, Outcome, Staged, run};
 pub use text::{File, Trial, Unreadable, read};
+pub use wire::answer_is_whole;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, COOKIE, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
+use reeve_base::{Event, Outcome};
 use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Scratch, Transaction};
 
 use crate::answers::coding::{Coding, Decoder};
@@ -21,7 +22,7 @@ use crate::request::{Allowed, Client};
 use crate::serve::Record;
 use crate::worker::Worker;
 
-use super::told::told;
+use super::told::{told, told_whole};
 use super::{Desk, Waf};
 
 /// A transaction with what it needs. Between its parts it is put aside, so that it can wait for the application.
@@ -52,9 +53,12 @@ pub(crate) async fn carry(
 ) -> Result<Response<AnswerBody>, Refusal> {
     let mut inspection = Inspection::begin(waf, &worker.desk, client, record, &allowed);
     let outcome = inspection.all(live, allowed, forward).await;
-    if let Some(detected) = inspection.end() {
-        record.detected.set(Some(detected.into_boxed_str()));
+    let last = inspection.end();
+    if let Some(all) = last.all {
+        let said = Outcome::Detected { control: CONTROL, cause: Cow::Owned(all) };
+        worker.log.record(&Event { activity: "waf.findings", ..record.event(worker, client, said, None) });
     }
+    record.detected.set(last.detected.map(String::into_boxed_str));
     outcome
 }
 
@@ -70,8 +74,13 @@ impl Inspection {
             unique_id: &id,
             seconds: record.time.as_second(),
         };
-        let paused = waf.engine.begin(&facts, desk.take()).pause();
         let only_detects = waf.only_detects(allowed.parts().uri.path(), record.time);
+        let mut transaction = waf.engine.begin(&facts, desk.take());
+        if only_detects {
+            // To the end of each phase: what a refusal would have ended is found as well.
+            transaction.only_find();
+        }
+        let paused = transaction.pause();
         let (waf, desk, awaits_body) = (Arc::clone(waf), Rc::clone(desk), allowed.has_body());
         Self { waf, desk, paused: Some(paused), only_detects, awaits_body, outgrown: false }
     }
@@ -261,14 +270,27 @@ impl Inspection {
         Err(blocked(side, &refusal, told(paused.report(), score)))
     }
 
-    /// The last part. What would have been refused, where rules only find.
-    fn end(mut self) -> Option<String> {
-        let transaction = self.waf.engine.resume(self.paused.take()?);
+    /// The last part.
+    fn end(mut self) -> Last {
+        let Some(paused) = self.paused.take() else { return Last::default() };
+        let transaction = self.waf.engine.resume(paused);
         let score = score(&transaction);
         let (report, scratch) = transaction.end();
         self.leave(scratch);
-        report.refusal.as_ref().filter(|_| self.only_detects).map(|_| told(&report, score))
+        Last {
+            detected: report.refusal.as_ref().filter(|_| self.only_detects).map(|_| told(&report, score)),
+            all: (self.waf.tell_all && !report.matches.is_empty()).then(|| told_whole(&report)),
+        }
     }
+}
+
+/// What is said once all is over.
+#[derive(Debug, Default)]
+struct Last {
+    /// What would have been refused, where rules only find.
+    detected: Option<String>,
+    /// Everything that rules said, where a deployment wants it told.
+    all: Option<String>,
 }
 
 impl Inspection {
@@ -342,6 +364,8 @@ const fn protocol(version: Version) -> &'static str {
         _ => "HTTP/1.1",
     }
 }
+
+const CONTROL: &str = "waf.attack_set";
 
 /// Texts above this take milliseconds, and others wait for the worker.
 const HEAVY_BYTES: usize = 64 * 1024;

@@ -7,7 +7,7 @@ use super::*;
 fn waf(detect_only: Vec<DetectOnly>) -> Arc<Waf> {
     let mut controls = Controls::default();
     controls.demand(&Control::WafAttackSet(WafAttackSet::default()));
-    Waf::new(&WafSettings { rules: None, detect_only }, &controls).unwrap().unwrap()
+    Waf::new(&WafSettings { detect_only, ..WafSettings::default() }, &controls).unwrap().unwrap()
 }
 
 #[test]

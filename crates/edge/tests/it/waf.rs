@@ -50,7 +50,7 @@ impl RuleShelf for Texts {
 }
 
 fn settings(text: &'static str) -> WafSettings {
-    WafSettings { rules: Some(Arc::new(Texts(BTreeMap::from([("our.conf", text)])))), detect_only: Vec::new() }
+    WafSettings { rules: Some(Arc::new(Texts(BTreeMap::from([("our.conf", text)])))), ..WafSettings::default() }
 }
 
 fn promised(control: WafAttackSet) -> Controls {

@@ -19,6 +19,7 @@ pub(super) fn edge(settings: &Settings) -> WafSettings {
     WafSettings {
         rules: (!named.is_empty()).then(shelf),
         detect_only: detect_only.map(|one| DetectOnly { path: one.path.clone(), until: one.until }).collect(),
+        tell_all: settings.waf.tell_all,
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Waf {
     pub(crate) rules: Vec<Located<PathBuf>>,
     /// Where rules only find.
     pub(crate) detect_only: Vec<DetectOnly>,
+    /// Whether events name all rules that spoke, of every request.
+    pub(crate) tell_all: bool,
 }
 
 /// A part of the site on which rules only find, until a day.
@@ -45,9 +47,10 @@ pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
         fields.faults().push(fault.help("leave it out to run the rules that are built in"));
     }
     let detect_only = fields.value("detect_only");
+    let tell_all = fields.optional("tell_all").unwrap_or_default();
     fields.finish();
     let rules = rules.into_iter().map(|path| resolved(folder, path)).collect();
-    Waf { rules, detect_only: read_all(detect_only, faults) }
+    Waf { rules, detect_only: read_all(detect_only, faults), tell_all }
 }
 
 fn read_all(value: Option<&Value>, faults: &mut Faults) -> Vec<DetectOnly> {
