@@ -128,8 +128,11 @@ impl Waf {
     }
 
     /// Whether rules only find on this path. Only as it is spelled plainly: what an application may read otherwise is
-    /// held to the rules.
+    /// held to the rules, unless it is the whole site.
     fn only_detects(&self, path: &str, now: Timestamp) -> bool {
+        if self.detect_only.iter().any(|route| now < route.until && route.path == "/") {
+            return true;
+        }
         let below = |route: &str| {
             let rest = path.strip_prefix(route.trim_end_matches('/'));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

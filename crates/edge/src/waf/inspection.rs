@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, Response, StatusCode, Version};
 use reeve_base::{Event, Outcome};
 use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Scratch, Transaction};
 
-use crate::answers::coding::{Coding, Decoder};
+use crate::answers::coding::{Coding, Decoder, ask_for_readable};
 use crate::body::{AnswerBody, RequestBody, Rooms, joined};
 use crate::gateway::Live;
 use crate::refusal::{Blocked, Refusal};
@@ -88,12 +88,15 @@ impl Inspection {
     async fn all(
         &mut self,
         live: &Live,
-        allowed: Allowed,
+        mut allowed: Allowed,
         forward: impl AsyncFnOnce(Allowed, &mut Self) -> Result<Response<AnswerBody>, Refusal>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         self.request_head(allowed.parts(), allowed.authority())?;
         if !self.awaits_body {
             self.part(Side::Request, |transaction| transaction.request_body(b""))?;
+        }
+        if self.waf.responses || live.rules.traces.is_some() {
+            ask_for_readable(&mut allowed.seen().0.headers);
         }
         // Rules cannot tell a page about an error from one that shows it.
         let explains = live.rules.traces.as_ref().is_some_and(|traces| traces.explains(allowed.parts().uri.path()));
