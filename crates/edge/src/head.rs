@@ -198,9 +198,9 @@ impl<'h> RequestLine<'h> {
             if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
                 return Err(Refusal::Malformed("the request target holds a byte that must be percent-encoded"));
             }
-            if !is_readable(target) {
-                return Err(Refusal::Malformed("the request target is none of HTTP"));
-            }
+        }
+        if !is_readable(target) {
+            return Err(Refusal::Malformed("the request target is none of HTTP"));
         }
         match version {
             b"HTTP/1.1" => Ok(Self { target, version_1_0: false }),
