@@ -169,6 +169,14 @@ impl<'h> Iterator for Lines<'h> {
     }
 }
 
+/// Whether the HTTP library will read this target, and all of it: it would answer 400 by itself, with no event, and would
+/// cut off what comes after `#`.
+fn is_readable(target: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/?&=%+-_.~,;:@!$'()*[]".contains(byte);
+    (target.starts_with(b"/") && target.iter().all(plain))
+        || (!target.contains(&b'#') && http::Uri::try_from(target).is_ok())
+}
+
 struct RequestLine<'h> {
     target: &'h [u8],
     version_1_0: bool,
@@ -190,6 +198,9 @@ impl<'h> RequestLine<'h> {
             if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
                 return Err(Refusal::Malformed("the request target holds a byte that must be percent-encoded"));
             }
+        }
+        if !is_readable(target) {
+            return Err(Refusal::Malformed("the request target is none of HTTP"));
         }
         match version {
             b"HTTP/1.1" => Ok(Self { target, version_1_0: false }),

@@ -412,7 +412,8 @@ async fn carry_out(
 
 /// What is asked of the application for the sake of whoever looks into its answer, and whether that is a payment page.
 fn visit(worker: &Worker, live: &Live, request: &mut Request<Incoming>) -> Option<Visit> {
-    if live.rules.traces.is_some() || live.waf.as_ref().is_some_and(|waf| waf.responses) {
+    // Rules see what the client asked for: where there are some, it is changed after they have.
+    if live.rules.traces.is_some() && live.waf.is_none() {
         coding::ask_for_readable(request.headers_mut());
     }
     let visit = live.rules.payment.as_ref()?.visit(request, |path| worker.shared.scripts.is_script(path))?;

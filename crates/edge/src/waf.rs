@@ -43,6 +43,8 @@ pub struct WafSettings {
     /// How much rules may look at for one request and its answer, each byte counted once for each rule or transformation
     /// that looks at it; none for 256 times the largest body, and 256 MiB at least.
     pub budget: Option<Size>,
+    /// Whether each request of which rules said something gets an event with all that they said, refused or not.
+    pub tell_all: bool,
 }
 
 impl WafSettings {
@@ -128,6 +130,8 @@ pub(crate) struct Waf {
     pub(crate) responses: bool,
     detect_only: Vec<DetectOnly>,
     exclusions: Exclusions,
+    /// Whether all is told that rules say.
+    tell_all: bool,
 }
 
 impl Waf {
@@ -146,6 +150,7 @@ impl Waf {
             body_bytes_max: usize::try_from(control.body.bytes()).unwrap_or(usize::MAX),
             responses: control.responses,
             detect_only: settings.detect_only.clone(),
+            tell_all: settings.tell_all,
         })))
     }
 
@@ -171,8 +176,11 @@ impl Waf {
     }
 
     /// Whether rules only find on this path. Only as it is spelled plainly: what an application may read otherwise is
-    /// held to the rules.
+    /// held to the rules, unless it is the whole site.
     fn only_detects(&self, path: &str, now: Timestamp) -> bool {
+        if self.detect_only.iter().any(|route| now < route.until && route.path == "/") {
+            return true;
+        }
         self.detect_only.iter().any(|route| now < route.until && is_below(&route.path, path)) && *plainly(path) == *path
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::engine::Engine;
 use crate::evidence::Hit;
 use crate::fill;
-use crate::rule::{Allow, Collection, Phase, Place, Severity};
+use crate::rule::{Allow, Collection, EngineMode, Phase, Place, Severity};
 use crate::run::{Course, Run, State};
 use crate::variable::Variable;
 use crate::work::Work;
@@ -197,6 +197,11 @@ impl<'e> Transaction<'e> {
             allowed: None,
         };
         Self { engine, report: Report::default(), state, course, now: facts.seconds }
+    }
+
+    /// Lets rules find and refuse nothing, whatever the engine was loaded for; before the first part.
+    pub const fn only_find(&mut self) {
+        self.course.mode = EngineMode::DetectionOnly;
     }
 
     /// Phase 1. The refusal, if the engine is on and a rule refuses.

@@ -22,6 +22,7 @@
 //! ```
 
 mod application;
+mod carrier;
 mod judge;
 mod overrides;
 mod replay;
@@ -32,13 +33,14 @@ mod template;
 mod text;
 mod wire;
 
+pub use carrier::{Carrier, Heard, run_over};
 pub use judge::{Expected, Found, Unmet};
 pub use overrides::Overrides;
 pub use replay::{Replayed, replay};
 pub use setup::{BASE, own_rules, setup};
 pub use stage::{Bench, Outcome, Staged, run};
 pub use text::{File, Trial, Unreadable, read};
-pub use wire::{Received, Refused, take_apart};
+pub use wire::{Received, Refused, answer_is_whole, take_apart};
 
 #[cfg(test)]
 mod tests;

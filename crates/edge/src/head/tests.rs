@@ -84,6 +84,11 @@ fn lines_have_one_shape() {
         "GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n",
         "the request target holds a byte that must be percent-encoded",
     );
+    for target in ["/a#b", "\\", "/?a=<b>", "a", "/`"] {
+        malformed(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), "the request target is none of HTTP");
+    }
+    check("GET /{a}|b^?c='d'[e] HTTP/1.1\r\nHost: a\r\n\r\n", Ok(Framing::Empty));
+    check("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", Ok(Framing::Empty));
     check("GET / HTTP/2.0\r\nHost: a\r\n\r\n", Err(Refusal::Version));
 }
 
@@ -152,6 +157,7 @@ proptest! {
             let mut fields = [httparse::EMPTY_HEADER; 8];
             let mut request = httparse::Request::new(&mut fields);
             prop_assert_eq!(request.parse(text.as_bytes()), Ok(httparse::Status::Complete(head.bytes)));
+            prop_assert_eq!(http::Uri::try_from(target.as_str()).unwrap().to_string(), target);
         }
     }
 }

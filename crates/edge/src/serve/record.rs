@@ -44,7 +44,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(super) fn event<'r>(
+    pub(crate) fn event<'r>(
         &'r self,
         worker: &Worker,
         client: &'r Client,

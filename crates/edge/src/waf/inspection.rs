@@ -11,10 +11,10 @@ use http::header::{CONTENT_ENCODING, COOKIE, HOST};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
-use reeve_base::Size;
+use reeve_base::{Event, Outcome, Size};
 use reeve_waf::{Action, Facts, Paused, RequestHead, ResponseHead, Scratch, Transaction};
 
-use crate::answers::coding::{Coding, Decoder};
+use crate::answers::coding::{Coding, Decoder, ask_for_readable};
 use crate::body::{AnswerBody, RequestBody, Rooms, joined};
 use crate::gateway::Live;
 use crate::refusal::{Blocked, Refusal};
@@ -22,6 +22,7 @@ use crate::request::{Allowed, Client};
 use crate::serve::Record;
 use crate::worker::Worker;
 
+use super::told::told_whole;
 use super::{Desk, Told, Waf};
 
 /// A transaction with what it needs. Between its parts it is put aside, so that it can wait for the application.
@@ -52,9 +53,12 @@ pub(crate) async fn carry(
 ) -> Result<Response<AnswerBody>, Refusal> {
     let mut inspection = Inspection::begin(waf, &worker.desk, client, record, &allowed);
     let outcome = inspection.all(live, allowed, forward).await;
-    if let Some(detected) = inspection.end() {
-        record.detected.set(Some(Box::new(detected)));
+    let last = inspection.end();
+    if let Some(all) = last.all {
+        let said = Outcome::Detected { control: CONTROL, cause: Cow::Owned(all) };
+        worker.log.record(&Event { activity: "waf.findings", ..record.event(worker, client, said, None) });
     }
+    record.detected.set(last.detected.map(Box::new));
     outcome
 }
 
@@ -70,10 +74,14 @@ impl Inspection {
             unique_id: &id,
             seconds: record.time.as_second(),
         };
+        let only_detects = waf.only_detects(allowed.parts().uri.path(), record.time);
         let mut transaction = waf.engine.begin(&facts, desk.take());
         waf.exclusions.apply(&mut transaction, allowed.parts(), record.time);
+        if only_detects {
+            // To the end of each phase: what a refusal would have ended is found as well.
+            transaction.only_find();
+        }
         let paused = transaction.pause();
-        let only_detects = waf.only_detects(allowed.parts().uri.path(), record.time);
         let (waf, desk, awaits_body) = (Arc::clone(waf), Rc::clone(desk), allowed.has_body());
         Self { waf, desk, paused: Some(paused), only_detects, awaits_body, outgrown: false }
     }
@@ -81,12 +89,15 @@ impl Inspection {
     async fn all(
         &mut self,
         live: &Live,
-        allowed: Allowed,
+        mut allowed: Allowed,
         forward: impl AsyncFnOnce(Allowed, &mut Self) -> Result<Response<AnswerBody>, Refusal>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         self.request_head(allowed.parts(), allowed.authority())?;
         if !self.awaits_body {
             self.part(Side::Request, |transaction| transaction.request_body(b""))?;
+        }
+        if self.waf.responses || live.rules.traces.is_some() {
+            ask_for_readable(&mut allowed.seen().0.headers);
         }
         // Rules cannot tell a page about an error from one that shows it.
         let explains = live.rules.traces.as_ref().is_some_and(|traces| traces.explains(allowed.parts().uri.path()));
@@ -267,16 +278,27 @@ impl Inspection {
         refusal.map_or(Ok(()), |(told, refusal)| Err(blocked(side, &refusal, told)))
     }
 
-    /// The last part. What would have been refused, where rules only find.
-    fn end(mut self) -> Option<Told> {
-        let transaction = self.waf.engine.resume(self.paused.take()?);
+    /// The last part.
+    fn end(mut self) -> Last {
+        let Some(paused) = self.paused.take() else { return Last::default() };
+        let transaction = self.waf.engine.resume(paused);
         let report = transaction.report();
         let would = self.only_detects && report.refusal.is_some() && report.exhausted.is_none();
-        let told = would.then(|| Told::of(&transaction, &self.waf.digest));
-        let (_, scratch) = transaction.end();
+        let detected = would.then(|| Told::of(&transaction, &self.waf.digest));
+        let (report, scratch) = transaction.end();
         self.leave(scratch);
-        told
+        let all = (self.waf.tell_all && !report.matches.is_empty()).then(|| told_whole(&report));
+        Last { detected, all }
     }
+}
+
+/// What is said once all is over.
+#[derive(Debug, Default)]
+struct Last {
+    /// What would have been refused, where rules only find.
+    detected: Option<Told>,
+    /// Everything that rules said, where a deployment wants it told.
+    all: Option<String>,
 }
 
 impl Inspection {
@@ -350,6 +372,8 @@ const fn protocol(version: Version) -> &'static str {
         _ => "HTTP/1.1",
     }
 }
+
+const CONTROL: &str = "waf.attack_set";
 
 /// Texts above this take milliseconds, and others wait for the worker.
 const HEAVY_BYTES: usize = 64 * 1024;

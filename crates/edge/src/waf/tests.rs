@@ -26,6 +26,11 @@ fn detection_is_for_a_path_as_it_is_spelled_and_until_a_day() {
         assert!(waf.only_detects(path, before), "{path}");
         assert!(!waf.only_detects(path, until), "{path}");
     }
+    let whole = self::waf(vec![DetectOnly { path: String::from("/"), until }]);
+    for path in ["/", "/legacy/../admin", "/legacy/%2e%2e/admin", "*"] {
+        assert!(whole.only_detects(path, before), "{path}");
+        assert!(!whole.only_detects(path, until), "{path}");
+    }
     for path in ["/", "/legacyx", "/legacy/../admin", "/legacy/%2e%2e/admin", "/legacy;a/b", "//legacy"] {
         assert!(!waf.only_detects(path, before), "{path}");
     }

@@ -199,6 +199,15 @@ fn clipped(text: &str) -> String {
 }
 
 fn cause(report: &Report, score: Option<i64>) -> String {
+    worded(report, score, (RULES_MAX, VARIABLES_MAX))
+}
+
+/// The same with every rule and every variable: at most as many as the engine notes.
+pub(super) fn told_whole(report: &Report) -> String {
+    worded(report, None, (usize::MAX, usize::MAX))
+}
+
+fn worded(report: &Report, score: Option<i64>, (rules_max, variables_max): (usize, usize)) -> String {
     let mut rules: Vec<u32> = report.matches.iter().map(|found| found.rule).collect();
     rules.extend(report.refusal.as_ref().map(|refusal| refusal.rule));
     let mut seen = Vec::new();
@@ -212,10 +221,10 @@ fn cause(report: &Report, score: Option<i64>) -> String {
         }
     }
     let mut text = String::from(if rules.len() == 1 { "rule " } else { "rules " });
-    list(&mut text, rules.iter().map(ToString::to_string), RULES_MAX);
+    list(&mut text, rules.iter().map(ToString::to_string), rules_max);
     if !variables.is_empty() {
         text.push_str(" at ");
-        list(&mut text, variables.into_iter(), VARIABLES_MAX);
+        list(&mut text, variables.into_iter(), variables_max);
     }
     if let Some(score) = score.filter(|score| *score > 0) {
         let _ = write!(text, ", score {score}");

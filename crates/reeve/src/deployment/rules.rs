@@ -19,6 +19,7 @@ pub(super) fn edge(settings: &Settings) -> WafSettings {
         detect_only: detect_only.map(|one| DetectOnly { path: one.path.clone(), until: one.until }).collect(),
         exclude: settings.waf.exclude.iter().map(left_out).collect(),
         budget: settings.waf.budget,
+        tell_all: settings.waf.tell_all,
         ..waf_rules(settings.waf.rules.iter().map(|path| path.value.clone()).collect())
     }
 }

@@ -62,6 +62,7 @@ impl Keeping {
             duration_us: None,
             ja4: None,
             header_order: None,
+            findings: None,
         };
         let Ok(body) = serde_json::to_vec(&event) else { return false };
         let entry = Entry {

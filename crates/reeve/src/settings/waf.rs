@@ -25,6 +25,8 @@ pub(crate) struct Waf {
     pub(crate) exclude: Vec<Exclude>,
     /// How much rules may look at for one request.
     pub(crate) budget: Option<Size>,
+    /// Whether events name all rules that spoke, of every request.
+    pub(crate) tell_all: bool,
 }
 
 /// A part of the site on which rules only find, until a day.
@@ -54,9 +56,10 @@ pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
     }
     let budget = budget(&mut fields);
     let (detect_only, exclude) = (fields.value("detect_only"), fields.value("exclude"));
+    let tell_all = fields.optional("tell_all").unwrap_or_default();
     fields.finish();
     let rules = rules.into_iter().map(|path| resolved(folder, path)).collect();
-    Waf { rules, detect_only: read_all(detect_only, faults), exclude: exclude::read(exclude, faults), budget }
+    Waf { rules, detect_only: read_all(detect_only, faults), exclude: exclude::read(exclude, faults), budget, tell_all }
 }
 
 /// Less would refuse what everybody sends; more bounds nothing.

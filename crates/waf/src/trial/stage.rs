@@ -68,6 +68,14 @@ impl Trial {
 /// Runs a test.
 #[must_use]
 pub fn run(bench: &Bench<'_>, trial: &Trial, scratch: &mut Scratch) -> Outcome {
+    stages(trial, bench.overrides, &mut |id, input, raw| Ok(transact(bench, id, input, raw, scratch)))
+}
+
+/// What brings the bytes of a stage's request to the rules, by the name of the stage.
+pub(super) type Way<'w> = dyn FnMut(&str, &Input, &[u8]) -> Result<(Seen, Answered), String> + 'w;
+
+/// Runs the stages of a test, each this way.
+pub(super) fn stages(trial: &Trial, overrides: Option<&Overrides>, way: &mut Way<'_>) -> Outcome {
     if let [word, ..] = trial.unknown.as_slice() {
         return unjudged(format!("`{word}` means nothing in a test: is it misspelt?"));
     }
@@ -76,7 +84,7 @@ pub fn run(bench: &Bench<'_>, trial: &Trial, scratch: &mut Scratch) -> Outcome {
     let mut ignored = None;
     for (index, stage) in trial.stages.iter().enumerate() {
         let number = index + 1;
-        let changed = bench.overrides.and_then(|overrides| overrides.of(trial.rule, trial.number, number));
+        let changed = overrides.and_then(|overrides| overrides.of(trial.rule, trial.number, number));
         let output = match changed {
             Some(Changed::Ignored(reason)) => {
                 ignored = Some(reason.to_owned());
@@ -90,9 +98,9 @@ pub fn run(bench: &Bench<'_>, trial: &Trial, scratch: &mut Scratch) -> Outcome {
             return unjudged(String::from("`isolated` needs exactly one id in `expect_ids`"));
         }
         let again = output.retry_once == Some(true) || matches!(changed, Some(Changed::Retried));
-        let mut staged = judged(bench, trial, stage, number, &expected, &mut carried, scratch);
+        let mut staged = judged(trial, stage, number, &expected, &mut carried, way);
         if again && staged.as_ref().is_ok_and(|staged| !staged.unmet.is_empty()) {
-            staged = judged(bench, trial, stage, number, &expected, &mut carried, scratch);
+            staged = judged(trial, stage, number, &expected, &mut carried, way);
         }
         match staged {
             Err(cause) => return unjudged(cause),
@@ -112,13 +120,12 @@ fn unjudged(cause: String) -> Outcome {
 }
 
 fn judged(
-    bench: &Bench<'_>,
     trial: &Trial,
     stage: &Stage,
     number: usize,
     expected: &Expected,
     carried: &mut Carried,
-    scratch: &mut Scratch,
+    way: &mut Way<'_>,
 ) -> Result<Staged, String> {
     let follows = stage.input.follow_redirect == Some(true);
     if follows && carried.target.is_none() {
@@ -128,7 +135,7 @@ fn judged(
         Carried { target: carried.target.take().filter(|_| follows), cookies: std::mem::take(&mut carried.cookies) };
     let raw = build(&stage.input, &before).map_err(|error: RequestError| error.to_string())?;
     let id = format!("{}-{number}", trial.id);
-    let (seen, answered) = transact(bench, &id, &stage.input, &raw, scratch);
+    let (seen, answered) = way(&id, &stage.input, &raw)?;
     *carried = carry(&answered, before.cookies);
     let unmet = expected.unmet(&seen).map_err(|error| format!("a pattern cannot be read: {error}"))?;
     Ok(Staged { stage: number, expected: expected.clone(), found: seen.found, unmet })

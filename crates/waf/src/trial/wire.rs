@@ -3,6 +3,7 @@
 //! Some bytes no server of the tests' reference (Apache httpd with strict parsing) lets pass to its modules: it answers
 //! 400 itself, and no rule sees them. The tests count on exactly these answers, so they are given here, too.
 
+use super::application::Answered;
 use crate::transaction::RequestHead;
 
 /// A request, taken apart.
@@ -209,6 +210,37 @@ fn length(fields: &Fields) -> Result<Option<usize>, Refused> {
     Ok(Some(length.parse().unwrap_or(usize::MAX)))
 }
 
+/// Whether an answer to this request is there to its end. Without a length it ends with the connection, which nobody
+/// sees here.
+#[must_use]
+pub fn answer_is_whole(request: &[u8], answer: &[u8]) -> bool {
+    let Some(head) = memchr::memmem::find(answer, b"\r\n\r\n") else { return false };
+    let Some(Answered { status, fields, .. }) = read_answer(answer) else { return false };
+    let body = answer.get(head + 4..).unwrap_or_default();
+    if request.starts_with(b"HEAD ") || matches!(status, 204 | 304) {
+        return true;
+    }
+    match length(&fields) {
+        Ok(Some(length)) => body.len() >= length,
+        _ => of(&fields, b"transfer-encoding").next().is_some() && body.ends_with(b"0\r\n\r\n"),
+    }
+}
+
+/// Takes an answer apart; none if it has no status line. What only announces it (100 Continue) is passed over.
+pub(super) fn read_answer(raw: &[u8]) -> Option<Answered> {
+    let (line, rest) = line_of(raw);
+    let status = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    let status: u16 = std::str::from_utf8(status).ok()?.parse().ok()?;
+    let (fields, rest) = fields(rest).ok()?;
+    if status < 200 && status != SWITCHING_PROTOCOLS {
+        return read_answer(rest);
+    }
+    let chunked = of(&fields, b"transfer-encoding").any(|value| value.eq_ignore_ascii_case(b"chunked"));
+    let length = length(&fields).ok()?;
+    let body = if chunked { chunks(rest) } else { rest.get(..length.unwrap_or(rest.len())).unwrap_or(rest).to_vec() };
+    Some(Answered { status, fields, body })
+}
+
 /// The contents of chunks, up to the last or to the first that is none.
 fn chunks(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -222,3 +254,5 @@ fn chunks(mut rest: &[u8]) -> Vec<u8> {
         rest = line_of(after).1;
     }
 }
+
+const SWITCHING_PROTOCOLS: u16 = 101;

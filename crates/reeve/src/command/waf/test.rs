@@ -1,8 +1,10 @@
 //! `reeve waf test`: runs tests of rules in this process and judges what the rules find.
 
+mod events;
 mod files;
 mod report;
 mod running;
+mod wire;
 
 use std::path::PathBuf;
 
@@ -11,12 +13,15 @@ use clap::{Args, ValueEnum};
 use reeve_base::{Clock, SystemClock};
 use reeve_waf::trial::{self, Bench, Overrides};
 use reeve_waf::{Engine, EngineMode, Fault, OWN_RULES, Options};
+use url::Url;
 
 use crate::diagnostics::plural;
 use crate::exit::ExitCode;
 use crate::input;
 use crate::rule_files::{self, Arranged, RuleFiles};
 use crate::screen::Screen;
+
+use wire::Gateway;
 
 /// Run tests of rules against rules, without a server
 ///
@@ -26,6 +31,8 @@ use crate::screen::Screen;
 ///
 /// The rules run as the Core Rule Set's own tests expect: every body is read, nothing is refused, paranoia level 4, and
 /// the limits of arguments and files that the tests are written for. `--as-is` leaves all of this to the rules.
+///
+/// With `--url`, they go over TCP to a gateway that runs, and what its rules say is read from its events.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TestArgs {
@@ -53,6 +60,15 @@ pub(crate) struct TestArgs {
     /// Run the rules as they set themselves up, and nothing beside them
     #[arg(long, conflicts_with = "paranoia")]
     as_is: bool,
+
+    /// Send the tests to a gateway that runs on this machine, over TCP in plaintext, each from an address of its own. Its
+    /// rules are tested then
+    #[arg(long, value_name = "URL", requires = "events", conflicts_with_all = ["rules", "mode", "paranoia", "prefilter", "as_is"])]
+    url: Option<Url>,
+
+    /// The file in which that gateway writes its events, with `tell_all = true` under `[waf]` in its settings
+    #[arg(long, value_name = "FILE", requires = "url")]
+    events: Option<PathBuf>,
 
     /// What is expected otherwise of this engine, or not at all, with reasons
     #[arg(long, value_name = "FILE")]
@@ -89,6 +105,7 @@ Examples:
   reeve waf test --rules my-rules.conf my-tests.yaml
   reeve waf test --rules crs --only '9421*' --only 942500-1 crs/tests
   reeve waf test --rules crs --mode blocking --paranoia 1 --json crs/tests
+  reeve waf test --url http://127.0.0.1:8080 --events access.log crs/tests
 
 Exit codes:
   0  every test passed
@@ -108,10 +125,19 @@ pub(crate) fn run(args: &TestArgs, screen: &Screen) -> anyhow::Result<ExitCode> 
         bail!("no test could be read");
     }
     let overrides = args.overrides.as_deref().map(overrides).transpose()?;
-    let engine = load(args, screen)?;
-    let seconds = SystemClock::new().now().as_second();
-    let bench = Bench { engine: &engine, seconds, overrides: overrides.as_ref() };
-    let outcomes = running::run(&bench, &found.trials, screen);
+    let overrides = overrides.as_ref();
+    let outcomes = match (&args.url, &args.events) {
+        (Some(url), Some(events)) => {
+            let gateway = Gateway::new(url, events)?;
+            gateway.verify()?;
+            running::over(&gateway, overrides, &found.trials, screen)?
+        }
+        _ => {
+            let engine = load(args, screen)?;
+            let seconds = SystemClock::new().now().as_second();
+            running::run(&Bench { engine: &engine, seconds, overrides }, &found.trials, screen)
+        }
+    };
     unreadable(&found, screen);
     report::show(&found, &outcomes, args.json, screen)
 }

@@ -54,7 +54,6 @@ impl Disposition {
                 return Err(twice);
             }
             rest = parameter(blank(after), out, flags)?;
-            flags.invalid_quoting |= out.contains(&b'\'');
         }
     }
 }
