@@ -301,6 +301,39 @@ prove
 check "and broken" is "$status $(json run.out 'd["clauses"][0]["verdict"]')" "1 broken"
 umount "$(command -v journalctl)"
 check "and when it is back, all is well" within 40 has_read failing None
+
+# --- another binary takes over --------------------------------------------------------------------------------------
+
+say "upgrade"
+counted=$(watched lines)
+run "$REEVE" upgrade --config site/reeve.toml --json
+check "another process has taken over" is "$status" 0
+successor=$(json run.out 'd["new"]')
+children+=("$successor")
+put 198.18.0.7 5
+check "it reads the journal on" within 8 banned 198.18.0.7
+check "from where the first one left off" is "$(watched lines)" 5
+check "and the first one has ended" within 15 gone "$gateway"
+reader=$(reader_of "$successor")
+kill "$successor"
+check "a clean end" within 15 gone "$successor"
+check "and no reader is left" within 3 gone "$reader"
+
+# --- no permission --------------------------------------------------------------------------------------------------
+
+say "permission"
+deploy other demo "http://127.0.0.1:$app"
+cp policy.toml other/policy.toml
+grep -A 9 '^\[\[watch\]\]' site/reeve.toml >>other/reeve.toml
+chmod 700 journal
+chown -R nobody other
+# Where the one under test lies, that user may not look.
+cp "$REEVE" reeve
+start other setpriv --reuid nobody --regid nogroup --clear-groups ./reeve up --config other/reeve.toml
+gateway=$started
+check "whoever may not read the journal serves" within 10 grep -qs 'serving.* https://' other.err
+told_of() { "$REEVE" watch --config other/reeve.toml list --json 2>/dev/null | grep -q "$1"; }
+check "and says so" within 5 told_of 'ermission'
+check "also in the log" grep -q 'a log cannot be watched.*ermission' other.err
 stop "$gateway" 15
-check "a clean end" is "$status" 0
 finish
