@@ -71,7 +71,7 @@ pub(super) fn survey(settings: &Settings, controls: &Controls, now: Timestamp) -
             Diagnostic::warning("settings::waf", message).at(span.clone(), "in the rules that are named here");
         if let Some(help) = &fault.help { warning.help(help) } else { warning }
     };
-    told.extend(engine.warnings().iter().take(WARNINGS_MAX).map(warn));
+    told.extend(engine.disarmed_sometimes().iter().take(WARNINGS_MAX).map(warn));
     told
 }
 
