@@ -150,6 +150,7 @@ fn without_rules_those_run_that_are_built_in() {
 #[test]
 fn help() {
     insta::assert_snapshot!("help-waf-test", transcript(&root(), &["waf", "test", "--help"]));
+    insta::assert_snapshot!("help-waf-suggest", transcript(&root(), &["waf", "suggest", "--help"]));
 }
 
 /// A deployment whose policy asks for the firewall, with rules of a few lines and this at the end of its settings.
