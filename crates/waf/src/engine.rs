@@ -64,7 +64,13 @@ impl Engine {
     /// Why these rules refuse nothing, whatever they find; none if they do.
     #[must_use]
     pub fn disarmed(&self) -> &[Fault] {
-        &self.program.disarmed
+        &self.program.disarmed.always
+    }
+
+    /// What makes them refuse nothing in some requests, or in answers.
+    #[must_use]
+    pub fn disarmed_sometimes(&self) -> &[Fault] {
+        &self.program.disarmed.sometimes
     }
 
     /// Goes on with a transaction of this engine. One of another engine's would be judged by numbers that mean nothing.

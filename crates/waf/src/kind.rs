@@ -124,7 +124,7 @@ impl Scores {
         if SET_UP.contains(&chain.id) {
             return RuleKind::SetsUp;
         }
-        if self.weighs(chain) {
+        if self.weighs(chain) || WEIGH.iter().any(|ids| ids.contains(&chain.id)) {
             return if is_disruptive(chain) { RuleKind::Decides } else { RuleKind::Sums };
         }
         let tests = || chain.links.iter().filter_map(|link| link.test.as_ref());
@@ -143,9 +143,8 @@ impl Scores {
 
     /// Whether it looks at a sum.
     fn weighs(&self, chain: &Chain) -> bool {
-        let tests = || chain.links.iter().filter_map(|link| link.test.as_ref());
-        WEIGH.iter().any(|ids| ids.contains(&chain.id))
-            || tests().any(|test| test.targets.iter().any(|target| self.reads(target)))
+        let mut tests = chain.links.iter().filter_map(|link| link.test.as_ref());
+        tests.any(|test| test.targets.iter().any(|target| self.reads(target)))
     }
 
     /// Whether a target is a sum.

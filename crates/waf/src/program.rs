@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 
 use crate::byte_set::ByteSet;
-use crate::kind::{self, RuleKind};
+use crate::kind::{self, Disarmed, RuleKind};
 use crate::operator::{Comparison, Compiled, GROUPS_MAX};
 use crate::pattern;
 use crate::rule::{About, Change, Collection, Control, Disruption, Phase, Place, RuleBook, Selector, Settings, Text};
@@ -23,8 +23,8 @@ mod which;
 pub(crate) struct Program {
     pub(crate) settings: Settings,
     pub(crate) warnings: Vec<Fault>,
-    /// Why these rules refuse nothing, whatever they find.
-    pub(crate) disarmed: Vec<Fault>,
+    /// What makes these rules refuse nothing, whatever they find.
+    pub(crate) disarmed: Disarmed,
     /// The id of each chain, by its number, and what it is for.
     pub(crate) kinds: Vec<(u32, RuleKind)>,
     /// By [`Phase`].
@@ -197,8 +197,7 @@ impl Program {
     pub(crate) fn new(book: RuleBook) -> Result<Self, Vec<Fault>> {
         let (kinds, disarmed) = (kind::kinds(&book), kind::disarmed(&book));
         let mut program = gather::Gatherer::new(&book).program(book)?;
-        program.warnings.extend(disarmed.sometimes);
-        (program.kinds, program.disarmed) = (kinds, disarmed.always);
+        (program.kinds, program.disarmed) = (kinds, disarmed);
         Ok(program)
     }
 

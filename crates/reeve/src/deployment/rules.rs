@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reeve_base::{Diagnostic, Severity, Timestamp};
 use reeve_edge::{DetectOnly, Exclude, RuleFiles as Ordered, RuleShelf, WafSettings};
 use reeve_policy::catalogue::Controls;
-use reeve_waf::{ExclusionError, Fault, Source, SourceError};
+use reeve_waf::{Engine, ExclusionError, Fault, Source, SourceError};
 
 use crate::diagnostics::plural;
 use crate::rule_files::{self, RuleFiles};
@@ -66,11 +66,12 @@ pub(super) fn survey(settings: &Settings, controls: &Controls, now: Timestamp) -
         let note = Diagnostic::warning("settings::exclude", message).at(first.span.clone(), "the first to end");
         told.push(Diagnostic { severity: Severity::Note, ..note.help("`reeve prove` shows them with the clause") });
     }
-    if settings.waf.rules.is_empty() {
+    if settings.waf.rules.is_empty() && holding.is_empty() {
         return told;
     }
     // What cannot be loaded is told as a fault.
     let Ok(engine) = edge(settings).engine(control) else { return told };
+    told.extend(holding.iter().filter_map(|one| unread(one, &engine)));
     let span = settings.waf.rules.first().map(|rules| rules.span.clone()).unwrap_or_default();
     let warn = |fault: &Fault| {
         let message = format!("{}:{}: {}", fault.place.file, fault.place.line, fault.message);
@@ -78,9 +79,23 @@ pub(super) fn survey(settings: &Settings, controls: &Controls, now: Timestamp) -
             Diagnostic::warning("settings::waf", message).at(span.clone(), "in the rules that are named here");
         if let Some(help) = &fault.help { warning.help(help) } else { warning }
     };
-    told.extend(engine.warnings().iter().take(WARNINGS_MAX).map(warn));
+    told.extend(engine.disarmed_sometimes().iter().take(WARNINGS_MAX).map(warn));
     told
 }
+
+/// Whoever leaves out that a body could not be read leaves out all that might be found in it.
+fn unread(one: &settings::Exclude, engine: &Engine) -> Option<Diagnostic> {
+    let about = |rule: &&u32| UNREAD.iter().any(|variable| engine.looks_at(**rule, variable));
+    let rule = one.rules.value.iter().find(about)?;
+    let message = format!("bodies that cannot be read pass unseen under `{}`", one.path.value);
+    let why = format!("rule {rule} is what refuses them");
+    let help = "let rules only find there for a time, which the evidence shows as what it is, or have the client send what its Content-Type says";
+    Some(Diagnostic::warning("settings::exclude", message).at(one.rules.span.clone(), why).help(help))
+}
+
+/// What says that a body could not be read, or not in one way only.
+const UNREAD: [&str; 4] =
+    ["REQBODY_ERROR", "REQBODY_PROCESSOR_ERROR", "MULTIPART_STRICT_ERROR", "MULTIPART_UNMATCHED_BOUNDARY"];
 
 /// Points at the exclusions that cannot be.
 pub(super) fn not_excluded(settings: &Settings, errors: &[(usize, ExclusionError)]) -> Option<Diagnostic> {

@@ -150,6 +150,7 @@ fn without_rules_those_run_that_are_built_in() {
 #[test]
 fn help() {
     insta::assert_snapshot!("help-waf-test", transcript(&root(), &["waf", "test", "--help"]));
+    insta::assert_snapshot!("help-waf-suggest", transcript(&root(), &["waf", "suggest", "--help"]));
 }
 
 /// A deployment whose policy asks for the firewall, with rules of a few lines and this at the end of its settings.
@@ -166,6 +167,7 @@ fn guarded(more: &str) -> TempDir {
 
 const TUNED: &str = r#"
 SecRule REQUEST_HEADERS:Content-Type "@contains json" "id:10,phase:1,pass,nolog,t:lowercase,ctl:requestBodyProcessor=JSON"
+SecRule REQBODY_ERROR "!@eq 0" "id:20,phase:2,deny,status:400,log,t:none"
 SecRule ARGS|REQUEST_COOKIES "@rx (?i)\bunion\s+select\b" "id:100,phase:2,pass,log,msg:'UNION SELECT',t:none,setvar:tx.score=+5"
 SecRule ARGS "@detectSQLi" "id:101,phase:2,pass,log,msg:'SQL by its form',t:none,setvar:tx.score=+5"
 SecRule ARGS|ARGS_NAMES "@contains <script" "id:102,phase:2,pass,log,msg:'Script',t:none,t:lowercase,setvar:tx.score=+5"
@@ -241,7 +243,10 @@ fn exclusions_that_cannot_be_are_refused_with_place_and_remedy() {
                 + &entry("100", "variable = \"ARGS_NAMES:q\"\n")
                 + &entry("100", "variable = \"ARGS\"\n"),
         ),
-        ("sound", entry("[100, 101]", "variable = \"ARGS:q\"\n") + &entry("9", "").replace("2099", "2020")),
+        (
+            "sound",
+            entry("[100, 101]", "variable = \"ARGS:q\"\n") + &entry("9", "").replace("2099", "2020") + &entry("20", ""),
+        ),
     ];
     for (name, settings) in cases {
         let folder = guarded(&settings);

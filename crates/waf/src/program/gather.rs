@@ -8,6 +8,7 @@ use super::{
     is_volatile, which, written,
 };
 use crate::byte_set::ByteSet;
+use crate::kind::Disarmed;
 use crate::need::Need;
 use crate::operator::{Compiled, Fixed};
 use crate::pattern::PatternError;
@@ -82,7 +83,7 @@ impl Gatherer {
             captures,
             settings: book.settings,
             warnings: book.warnings,
-            disarmed: Vec::new(),
+            disarmed: Disarmed::default(),
             kinds: Vec::new(),
             phases,
             fields: self.fields,

@@ -119,9 +119,9 @@ pub(crate) fn run(args: &SuggestArgs, screen: &Screen) -> anyhow::Result<ExitCod
     });
     let answer = Answer { proposals: proposals.collect(), unproposed, narrowed, events };
     if args.json {
-        show::json(&answer, screen)?
+        show::json(&answer, screen)?;
     } else {
-        show::text(&answer, &bench, screen)?
+        show::text(&answer, &bench, screen)?;
     }
     let passes = answer.narrowed.as_ref().is_none_or(|narrowed| narrowed.passes);
     Ok(if !answer.proposals.is_empty() && passes { ExitCode::Holds } else { ExitCode::FoundWanting })
