@@ -192,17 +192,20 @@ fn is_below(route: &str, path: &str) -> bool {
 }
 
 impl WafSettings {
-    /// The rules as the gateway would run them, to be read and to be tried, with the digest that events name them by.
-    /// Those of `control`, or as if the policy asked for what it asks for without parameters.
+    /// The rules as the gateway would run them, to be read, with the digest that events name them by.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn book(&self, control: &WafAttackSet) -> Result<(Book, String), WafError> {
+        read(self, control, |files, source| Book::read(files, source))
+    }
+
+    /// The same, to be run.
     ///
     /// # Errors
     /// When they cannot be used.
-    pub fn rules_to_read(&self, control: Option<&WafAttackSet>) -> Result<(Book, Engine, String), WafError> {
-        let default = WafAttackSet::default();
-        let control = control.unwrap_or(&default);
-        let (book, _) = read(self, control, |files, source| Book::read(files, source))?;
-        let (engine, digest) = load(self, control)?;
-        Ok((book, engine, digest))
+    pub fn engine(&self, control: &WafAttackSet) -> Result<Engine, WafError> {
+        load(self, control).map(|(engine, _)| engine)
     }
 }
 

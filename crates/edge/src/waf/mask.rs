@@ -59,6 +59,32 @@ pub(super) fn in_clear(value: &Value<'_>) -> String {
     format!("{}{text}{}", cut(window.start > 0), cut(window.end < value.text.len()))
 }
 
+/// Nothing but the part that matched, or its beginning, masked as in a slice.
+pub(super) fn part(value: &Value<'_>) -> String {
+    let Some(part) = value.span.clone() else { return slice(value) };
+    let window = part.start..part.end.min(part.start + SLICE_BYTES_MAX);
+    let cut = if window.end < part.end { HIDDEN } else { "" };
+    let slicer = Slicer {
+        text: value.text,
+        hidden: hidden(value.text, &window),
+        part,
+        window,
+        phrase: value.phrase,
+        out: String::new(),
+    };
+    let shown = slicer.run();
+    let inner = shown.trim_start_matches(HIDDEN).trim_end_matches(HIDDEN);
+    format!("{inner}{cut}")
+}
+
+/// The same as it is.
+pub(super) fn part_in_clear(value: &Value<'_>) -> String {
+    let part = value.span.clone().unwrap_or(0..value.text.len());
+    let window = part.start..part.end.min(part.start + SLICE_BYTES_MAX);
+    let cut = if window.end < part.end { HIDDEN } else { "" };
+    format!("{}{cut}", printable(value.text.get(window).unwrap_or_default()))
+}
+
 /// A text that steers no terminal.
 pub(super) fn printable(text: &[u8]) -> String {
     let letters = String::from_utf8_lossy(text).into_owned();
@@ -198,10 +224,10 @@ impl<'v> Slicer<'v> {
     /// Whether a digit stands by a sign that compares: `1=1`, `'1'='1'`.
     fn is_compared(&self, digit: &Range<usize>) -> bool {
         let compares = |byte: &u8| *byte == b'=';
-        let filler = |byte: &&u8| matches!(byte, b' ' | b'\'' | b'"' | b'(' | b')' | b'+');
-        let before = self.text.get(..digit.start).unwrap_or_default().iter().rev().take(FILLER_BYTES_MAX);
-        let after = self.text.get(digit.end..).unwrap_or_default().iter().take(FILLER_BYTES_MAX);
-        before.skip_while(filler).next().is_some_and(compares) || after.skip_while(filler).next().is_some_and(compares)
+        let telling = |byte: &&u8| !matches!(byte, b' ' | b'\'' | b'"' | b'(' | b')' | b'+');
+        let mut before = self.text.get(..digit.start).unwrap_or_default().iter().rev().take(FILLER_BYTES_MAX);
+        let mut after = self.text.get(digit.end..).unwrap_or_default().iter().take(FILLER_BYTES_MAX);
+        before.find(telling).is_some_and(compares) || after.find(telling).is_some_and(compares)
     }
 
     /// Writes a byte of the slice.

@@ -178,15 +178,24 @@ fn phrase(reason: &Reason) -> Option<&str> {
 
 /// What decided, in a few words. What of a hidden value matched would tell what it is.
 fn by(evidence: &Evidence<'_>, masked: bool) -> Option<String> {
-    let hidden = masked && mask::hides(&evidence.variable, evidence.tested(), evidence.span.as_ref());
+    let (variable, text) = (evidence.variable.as_str(), evidence.tested());
+    let hidden = masked && mask::hides(variable, text, evidence.span.as_ref());
     let open = |text: String| Some(text).filter(|_| !hidden);
-    match evidence.reason.as_ref()? {
-        Reason::Phrase(phrase) => open(format!("phrase `{}`", clipped(phrase))),
-        Reason::Form(form) => Some(format!("form `{}`", clipped(form))),
-        Reason::Script(what) => Some((*what).to_owned()),
-        Reason::Byte(byte) => open(format!("byte 0x{byte:02x}")),
-        Reason::Encoding(what) => Some(format!("broken {what}")),
-        _ => None,
+    match &evidence.reason {
+        Some(Reason::Phrase(phrase)) => open(format!("phrase `{}`", clipped(phrase))),
+        Some(Reason::Form(form)) => Some(format!("form `{}`", clipped(form))),
+        Some(Reason::Script(what)) => Some((*what).to_owned()),
+        Some(Reason::Byte(byte)) => open(format!("byte 0x{byte:02x}")),
+        Some(Reason::Encoding(what)) => Some(format!("broken {what}")),
+        Some(_) => None,
+        // Of a pattern, what it matched; all of a value stands there anyway.
+        None => {
+            let span = evidence.span.clone().filter(|span| !span.is_empty() && span.len() < text.len())?;
+            let how = evidence.steps.last().map(|(how, _)| *how);
+            let value = mask::Value { variable, how, text, span: Some(span), phrase: None };
+            let part = if masked { mask::part(&value) } else { mask::part_in_clear(&value) };
+            open(format!("`{part}`"))
+        }
     }
 }
 

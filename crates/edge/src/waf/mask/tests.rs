@@ -94,6 +94,16 @@ fn a_phrase_of_the_rule_is_shown_where_it_matched() {
 }
 
 #[test]
+fn the_part_that_matched_is_masked_like_a_slice() {
+    let text = b"hunter2' union select hunter2 ...";
+    let value = Value { variable: "ARGS:q", how: None, text, span: Some(7..29), phrase: None };
+    assert_eq!(
+        (part(&value).as_str(), part_in_clear(&value).as_str()),
+        ("' union select xxxxxx9", "' union select hunter2")
+    );
+}
+
+#[test]
 fn nothing_is_shown_of_a_digest() {
     let value = Value { variable: "ARGS:q", how: Some("sha1"), text: b"\x01<'>", span: None, phrase: None };
     assert_eq!(slice(&value), "…");

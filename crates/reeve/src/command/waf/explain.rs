@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use reeve_base::finding::{Finding, Findings, Hit};
-use reeve_edge::WafSettings;
+use reeve_edge::{WafError, WafSettings};
 use reeve_policy::catalogue::{Controls, WafAttackSet};
-use reeve_waf::{Book, Described, Engine};
+use reeve_waf::{Book, Described};
 use serde::Serialize;
 
 use crate::cli::ConfigArgs;
@@ -174,7 +174,7 @@ fn of_event(args: &ExplainArgs, event: &str, screen: &Screen) -> anyhow::Result<
     let controls = Controls::of(&deployment.policy);
     let settings = deployment.waf();
     // What the event says, it says without them.
-    match rules(&settings, controls.waf_attack_set.as_ref()) {
+    match Rules::read(&settings, &controls.waf_attack_set.unwrap_or_default()) {
         Ok(rules) => Ok((Explained::of(found.asked, &findings, Some(&rules)), ExitCode::Holds)),
         Err(error) => {
             screen.complain(format_args!("{error}\nwhat follows is what the event says by itself"));
@@ -183,16 +183,17 @@ fn of_event(args: &ExplainArgs, event: &str, screen: &Screen) -> anyhow::Result<
     }
 }
 
-/// Rules, to be read and to be run.
+/// Rules, to be read.
 struct Rules {
     book: Book,
-    engine: Engine,
     digest: String,
 }
 
-fn rules(settings: &WafSettings, control: Option<&WafAttackSet>) -> anyhow::Result<Rules> {
-    let (book, engine, digest) = settings.rules_to_read(control)?;
-    Ok(Rules { book, engine, digest })
+impl Rules {
+    fn read(settings: &WafSettings, control: &WafAttackSet) -> Result<Self, WafError> {
+        let (book, digest) = settings.book(control)?;
+        Ok(Self { book, digest })
+    }
 }
 
 impl Explained {

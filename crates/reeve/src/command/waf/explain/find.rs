@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::anyhow;
-use reeve_base::diagnostic::nearest;
 use reeve_base::{EventId, Findings, Timestamp};
 use reeve_ledger::{Content, ReadError, Reader, Record};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Asked;
@@ -22,6 +22,34 @@ pub(super) struct Found {
     pub(super) asked: Asked,
     /// None where it was no rule that refused.
     pub(super) findings: Option<Findings>,
+}
+
+/// What is read of an event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Recorded {
+    id: String,
+    time: Option<String>,
+    actor: Option<String>,
+    action: String,
+    object: String,
+    outcome: String,
+    control: Option<String>,
+    part: Option<String>,
+    cause: Option<String>,
+    status: Option<u16>,
+    /// Read when it is the one that is looked for.
+    findings: Option<Value>,
+}
+
+impl Recorded {
+    fn is(&self, id: EventId) -> bool {
+        self.id.parse() == Ok(id)
+    }
+
+    fn is_of_firewall(&self) -> bool {
+        self.control.as_deref() == Some("waf.attack_set")
+    }
 }
 
 /// The event of this id.
@@ -61,7 +89,7 @@ fn log_file(deployment: &Deployment) -> Option<&Path> {
 }
 
 /// Looks through the entries from the time on at which the id was made: it is recorded when the request is over.
-fn in_ledger(reader: &Reader, id: EventId) -> anyhow::Result<Option<(Option<u64>, Value)>> {
+fn in_ledger(reader: &Reader, id: EventId) -> anyhow::Result<Option<(Option<u64>, Recorded)>> {
     let size = match reader.checkpoint() {
         Ok(checkpoint) => checkpoint.head().size,
         Err(ReadError::NoCheckpoint(_)) => return Ok(None),
@@ -74,7 +102,7 @@ fn in_ledger(reader: &Reader, id: EventId) -> anyhow::Result<Option<(Option<u64>
         if record.leaf.ts.as_millisecond() > made.saturating_add(RECORDED_WITHIN_MS) {
             break;
         }
-        if let Some(event) = events(&record).into_iter().find(|event| is(event, id)) {
+        if let Some(event) = events(&record).into_iter().find(|event| event.is(id)) {
             return Ok(Some((Some(record.seq), event)));
         }
     }
@@ -95,7 +123,7 @@ fn first_since(reader: &Reader, size: u64, milliseconds: i64) -> anyhow::Result<
     Ok(low)
 }
 
-fn events(record: &Record) -> Vec<Value> {
+fn events(record: &Record) -> Vec<Recorded> {
     match &record.content {
         Content::Purged => Vec::new(),
         Content::Kept(contents) => {
@@ -105,12 +133,8 @@ fn events(record: &Record) -> Vec<Value> {
     }
 }
 
-fn is(event: &Value, id: EventId) -> bool {
-    event["id"].as_str().and_then(|text| text.parse().ok()) == Some(id)
-}
-
 /// Looks through the access log, a line at a time.
-fn in_log(path: &Path, id: EventId) -> anyhow::Result<Option<Value>> {
+fn in_log(path: &Path, id: EventId) -> anyhow::Result<Option<Recorded>> {
     let file = File::open(path).map_err(|error| anyhow!("cannot read the access log `{}`: {error}", path.display()))?;
     let (mut reader, mut line, text) = (BufReader::new(file), Vec::new(), id.to_string());
     loop {
@@ -122,71 +146,72 @@ fn in_log(path: &Path, id: EventId) -> anyhow::Result<Option<Value>> {
         }
         // Nearly no line names it, so few are read as JSON.
         let names = memchr::memmem::find(&line, text.as_bytes()).is_some();
-        if let Some(event) = names.then(|| serde_json::from_slice(&line).ok()).flatten().filter(|event| is(event, id)) {
+        let event: Option<Recorded> = names.then(|| serde_json::from_slice(&line).ok()).flatten();
+        if let Some(event) = event.filter(|event| event.is(id)) {
             return Ok(Some(event));
         }
     }
 }
 
 /// The event, if it is one of the firewall's.
-fn of_firewall(id: EventId, entry: Option<u64>, event: Value) -> anyhow::Result<Found> {
-    let text = |key: &str| event[key].as_str().map(str::to_owned);
-    if event["control"] != "waf.attack_set" {
-        let (outcome, cause) = (text("outcome").unwrap_or_default(), text("cause"));
-        let by = text("control").or_else(|| text("part"));
-        let what = match (&by, cause) {
-            (Some(by), Some(cause)) => format!("{outcome} by `{by}`: {cause}"),
-            _ => outcome,
-        };
-        let hint = match by {
-            Some(control) if event["outcome"] == "refused" => {
-                format!("`reeve explain {control}` says what that control asks for")
-            }
-            _ => format!("`reeve ledger tail --where id={id}` shows the event"),
-        };
-        return Err(anyhow!("event {id} is not the firewall's: {what}")).hint(hint);
+fn of_firewall(id: EventId, entry: Option<u64>, event: Recorded) -> anyhow::Result<Found> {
+    if !event.is_of_firewall() {
+        return Err(of_another(id, event));
     }
-    let findings = match event.get("findings") {
-        None => None,
-        Some(findings) => {
-            let read = serde_json::from_value(findings.clone());
-            Some(read.map_err(|error| anyhow!("what event {id} says of its findings cannot be read: {error}"))?)
-        }
-    };
-    let status = event["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+    let findings = event.findings.map(serde_json::from_value).transpose();
+    let findings = findings.map_err(|error| anyhow!("what event {id} says of its findings cannot be read: {error}"))?;
     let asked = Asked {
         event: Some(id.to_string()),
         entry,
-        time: text("time"),
-        client: text("actor"),
-        method: text("action").unwrap_or_default(),
-        path: text("object").unwrap_or_default(),
-        outcome: text("outcome").unwrap_or_default(),
-        status,
-        cause: text("cause"),
+        time: event.time,
+        client: event.actor,
+        method: event.action,
+        path: event.object,
+        outcome: event.outcome,
+        status: event.status,
+        cause: event.cause,
     };
     Ok(Found { asked, findings })
+}
+
+/// That something else is behind it, and where to read of that.
+fn of_another(id: EventId, event: Recorded) -> anyhow::Error {
+    let Recorded { outcome, control, part, cause, .. } = event;
+    let refused = outcome == "refused";
+    let by = control.or(part);
+    let what = match (&by, cause) {
+        (Some(by), Some(cause)) => format!("{outcome} by `{by}`: {cause}"),
+        _ => outcome,
+    };
+    let hint = match by {
+        Some(control) if refused => format!("`reeve explain {control}` says what that control asks for"),
+        _ => format!("`reeve ledger tail --where id={id}` shows the event"),
+    };
+    advised(anyhow!("event {id} is not the firewall's: {}", ledger::printable(&what)), hint)
+}
+
+fn advised(error: anyhow::Error, hint: String) -> anyhow::Error {
+    let advised: anyhow::Result<()> = Err(error).hint(hint);
+    advised.err().unwrap_or_else(|| anyhow!("it cannot be explained"))
 }
 
 /// That there is no such event, with those that are most likely meant.
 fn unknown(id: EventId, reader: &Reader) -> anyhow::Error {
     let last = last(reader).unwrap_or_default();
     let text = id.to_string();
-    // All begin alike, so only what differs in a sign or two is near.
-    let near =
-        nearest(&text, last.iter().map(|(id, _)| id.as_str())).filter(|near| differing(near, &text) <= NEAR_SIGNS);
+    // All begin alike: what is meant differs in a sign or two.
+    let near = last.iter().map(|(id, _)| (differing(id, &text), id)).min().filter(|(signs, _)| *signs <= NEAR_SIGNS);
     let hint = match (near, last.is_empty()) {
-        (Some(near), _) => format!("did you mean {near}?"),
+        (Some((_, near)), _) => format!("did you mean {near}?"),
         (None, true) => {
             String::from("the ledger holds no event of the firewall; records of their class may be past their time")
         }
         (None, false) => {
-            let lines: Vec<_> = last.iter().map(|(id, what)| format!("  {id}  {what}")).collect();
+            let lines: Vec<_> = last.iter().take(LAST_SHOWN).map(|(id, what)| format!("  {id}  {what}")).collect();
             format!("the firewall's last events are\n{}", lines.join("\n"))
         }
     };
-    let error: anyhow::Result<()> = Err(anyhow!("no event {id} is recorded")).hint(hint);
-    error.err().unwrap_or_else(|| anyhow!("no event {id} is recorded"))
+    advised(anyhow!("no event {id} is recorded"), hint)
 }
 
 fn differing(one: &str, other: &str) -> usize {
@@ -198,13 +223,11 @@ fn last(reader: &Reader) -> anyhow::Result<Vec<(String, String)>> {
     let size = reader.checkpoint()?.head().size;
     let records: Vec<_> = reader.entries(size.saturating_sub(LAST_ENTRIES)..size)?.collect::<Result<_, _>>()?;
     let events = records.iter().rev().flat_map(|record| events(record).into_iter().rev());
-    let ours = events.filter(|event| event["control"] == "waf.attack_set");
-    let told = ours.take(LAST_SHOWN).filter_map(|event| {
-        let time = event["time"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
+    let ours = events.filter(Recorded::is_of_firewall).take(LAST_COMPARED);
+    let told = ours.map(|event| {
+        let time = event.time.and_then(|time| time.parse::<Timestamp>().ok());
         let time = time.map(|time| format!("{time:.0}")).unwrap_or_default();
-        let (method, path) =
-            (event["action"].as_str().unwrap_or_default(), event["object"].as_str().unwrap_or_default());
-        Some((event["id"].as_str()?.to_owned(), ledger::printable(&format!("{time} {method} {path}"))))
+        (event.id, ledger::printable(&format!("{time} {} {}", event.action, event.object)))
     });
     Ok(told.collect())
 }
@@ -218,5 +241,6 @@ const RECORDED_WITHIN_MS: i64 = 24 * 3_600_000;
 /// Longer than any line that is written.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 const LAST_ENTRIES: u64 = 256;
+const LAST_COMPARED: usize = 1_000;
 const LAST_SHOWN: usize = 5;
 const NEAR_SIGNS: usize = 2;

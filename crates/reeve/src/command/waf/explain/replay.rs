@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use reeve_base::{Clock, SystemClock, limit};
-use reeve_edge::found_in_clear;
+use reeve_edge::{WafSettings, found_in_clear};
 use reeve_policy::catalogue::{Controls, WafAttackSet};
 use reeve_waf::trial::{self, Received};
-use reeve_waf::{Action, Facts, Refusal, Scratch};
+use reeve_waf::{Action, Engine, Facts, Refusal, Scratch};
 
-use super::{Asked, ExplainArgs, Explained, Rules, rules};
+use super::{Asked, ExplainArgs, Explained, Rules};
 use crate::deployment::{self, Deployment};
 use crate::failure::Advise;
 use crate::input;
@@ -28,21 +28,21 @@ pub(super) fn run(args: &ExplainArgs, request: &Path, screen: &Screen) -> anyhow
     if completed {
         screen.talk("what follows the empty line is taken for the body: the request has no Content-Length");
     }
-    let (rules, control) = ruled(args, screen)?;
+    let (settings, control) = ruled(args, screen)?;
+    let (rules, engine) = (Rules::read(&settings, &control)?, settings.engine(&control)?);
     let limit = control.body.bytes();
     if received.body.len() as u64 > limit {
         screen.talk(format_args!("the gateway refuses this body unseen (413): it has more than {limit} bytes"));
     }
-    Ok(judged(&rules, &received))
+    Ok(judged(&rules, &engine, &received))
 }
 
 /// The rules that are asked for, and what the policy says of them.
-fn ruled(args: &ExplainArgs, screen: &Screen) -> anyhow::Result<(Rules, WafAttackSet)> {
+fn ruled(args: &ExplainArgs, screen: &Screen) -> anyhow::Result<(WafSettings, WafAttackSet)> {
     if !args.rules.is_empty() {
         let mut control = WafAttackSet::default();
         control.paranoia = args.paranoia.map_or(control.paranoia, u16::from);
-        let rules = rules(&deployment::waf_rules(args.rules.clone()), Some(&control))?;
-        return Ok((rules, control));
+        return Ok((deployment::waf_rules(args.rules.clone()), control));
     }
     let deployment = Deployment::read(&args.config.config, &SystemClock::new())
         .context("the rules are those of a deployment")
@@ -51,8 +51,7 @@ fn ruled(args: &ExplainArgs, screen: &Screen) -> anyhow::Result<(Rules, WafAttac
     if control.is_none() {
         screen.talk("the policy does not ask for `waf.attack_set`: the gateway runs no rules");
     }
-    let rules = rules(&deployment.waf(), control.as_ref())?;
-    Ok((rules, control.unwrap_or_default()))
+    Ok((deployment.waf(), control.unwrap_or_default()))
 }
 
 /// A request that was written by hand has a body, and seldom says how long it is.
@@ -72,7 +71,7 @@ fn completed(raw: &[u8]) -> (Vec<u8>, bool) {
     ([head, length.as_bytes(), body].concat(), true)
 }
 
-fn judged(rules: &Rules, request: &Received) -> Explained {
+fn judged(rules: &Rules, engine: &Engine, request: &Received) -> Explained {
     let facts = Facts {
         // From outside (RFC 5737): rule sets let the machine itself do what others may not.
         remote_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)),
@@ -82,7 +81,7 @@ fn judged(rules: &Rules, request: &Received) -> Explained {
         unique_id: "explained",
         seconds: SystemClock::new().now().as_second(),
     };
-    let mut transaction = rules.engine.begin(&facts, Scratch::default());
+    let mut transaction = engine.begin(&facts, Scratch::default());
     let fields = request.borrowed();
     let refusal = transaction.request_head(&request.head(&fields)).or_else(|| transaction.request_body(&request.body));
     let text = |bytes: &[u8]| crate::command::ledger::printable(&String::from_utf8_lossy(bytes));
