@@ -22,6 +22,7 @@ mod rule;
 mod run;
 mod scan;
 mod seclang;
+pub mod selftest;
 mod store;
 mod transaction;
 mod transformation;

@@ -180,6 +180,11 @@ impl Program {
         gather::Gatherer::new(&book).program(book)
     }
 
+    /// All rules, phase by phase.
+    pub(crate) fn all_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.phases.iter().flatten().map(|step| &*step.rule)
+    }
+
     pub(crate) fn steps(&self, phase: Phase) -> &[Step] {
         let [one, two, three, four, five] = &self.phases;
         match phase {
