@@ -75,4 +75,7 @@ pub use settings::{
     TracingSettings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};
-pub use waf::{DetectOnly, RuleFiles, RuleShelf, WafError, WafSettings};
+pub use waf::{
+    Canary, CustomRules, DetectOnly, Firewall, RuleFacts, RuleFile, RuleFiles, RuleOrigin, RuleSet, RuleShelf, SelfTest,
+    TRIED_MAX, TestShelf, WafError, WafSettings,
+};

@@ -1,5 +1,6 @@
 //! Tests.
 
+use reeve_base::SystemClock;
 use reeve_policy::catalogue::Control;
 
 use super::*;
@@ -7,12 +8,12 @@ use super::*;
 fn waf(detect_only: Vec<DetectOnly>) -> Arc<Waf> {
     let mut controls = Controls::default();
     controls.demand(&Control::WafAttackSet(WafAttackSet::default()));
-    Waf::new(&WafSettings { rules: None, detect_only }, &controls).unwrap().unwrap()
+    Waf::new(&WafSettings { detect_only, ..WafSettings::default() }, &controls, &SystemClock::new()).unwrap().unwrap()
 }
 
 #[test]
 fn without_the_control_there_is_none() {
-    assert!(Waf::new(&WafSettings::default(), &Controls::default()).unwrap().is_none());
+    assert!(Waf::new(&WafSettings::default(), &Controls::default(), &SystemClock::new()).unwrap().is_none());
     assert!(waf(Vec::new()).engine.rules() > 3);
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use reeve_base::{Clock, Size, SystemClock};
-use reeve_edge::{DetectOnly, RuleFiles, RuleShelf, StartError, WafSettings};
+use reeve_edge::{DetectOnly, RuleFiles, RuleShelf, SelfTest, StartError, WafSettings};
 use reeve_policy::catalogue::{Control, Controls, ErrorNoDebug, InputSchema, WafAttackSet};
 use reeve_waf::{Source, SourceError};
 
@@ -50,7 +50,9 @@ impl RuleShelf for Texts {
 }
 
 fn settings(text: &'static str) -> WafSettings {
-    WafSettings { rules: Some(Arc::new(Texts(BTreeMap::from([("our.conf", text)])))), detect_only: Vec::new() }
+    let rules: Arc<dyn RuleShelf> = Arc::new(Texts(BTreeMap::from([("our.conf", text)])));
+    // What is tried here has words in place of attacks.
+    WafSettings { rules: Some(rules), self_test: SelfTest::LeftOut, ..WafSettings::default() }
 }
 
 fn promised(control: WafAttackSet) -> Controls {

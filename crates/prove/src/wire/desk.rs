@@ -89,6 +89,34 @@ pub(crate) struct WafStatus {
     /// Parts of the site on which they only find.
     #[serde(default)]
     pub(crate) only_detects: Vec<String>,
+    /// Which they are; none if none run.
+    pub(crate) rules: Option<RulesStatus>,
+    /// The applications, as routes call them.
+    #[serde(default)]
+    pub(crate) apps: Vec<String>,
+    /// The rules of applications' own, by their canaries.
+    #[serde(default)]
+    pub(crate) custom: Vec<CanaryStatus>,
+}
+
+/// The rules that run.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RulesStatus {
+    /// `sha256:` and hexadecimal.
+    pub(crate) digest: String,
+}
+
+/// A rule of an application's own.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CanaryStatus {
+    /// The application.
+    pub(crate) app: String,
+    /// The rule's id.
+    pub(crate) rule: u32,
+    /// Path and query that it must refuse.
+    pub(crate) canary: String,
+    /// Path and query that must be served.
+    pub(crate) twin: String,
 }
 
 /// What the deployment says of its lists of bots.

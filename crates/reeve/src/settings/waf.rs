@@ -1,5 +1,8 @@
 //! The rules of the firewall, and where they only find: `[waf]`.
 
+mod custom;
+mod feed;
+
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -10,13 +13,34 @@ use reeve_base::{Diagnostic, Span, Timestamp};
 use super::Located;
 use super::read::{is_path, resolved};
 
+pub(crate) use custom::{Canary, Custom};
+pub(crate) use feed::{Feed, FeedSource};
+
 /// What a deployment says of its firewall.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waf {
     /// Folders and files of rules, in their order; none for those that are built in.
     pub(crate) rules: Vec<Located<PathBuf>>,
     /// Where rules only find.
     pub(crate) detect_only: Vec<DetectOnly>,
+    /// The digest that they must have.
+    pub(crate) digest: Option<Located<String>>,
+    /// Whether they must stand the self-test before they get traffic.
+    pub(crate) self_test: Located<bool>,
+    /// A folder or file of tests that they must pass as well.
+    pub(crate) tests: Option<Located<PathBuf>>,
+    /// Rules of applications' own.
+    pub(crate) custom: Vec<Custom>,
+    /// Where newer ones come from.
+    pub(crate) feed: Option<Feed>,
+}
+
+impl Default for Waf {
+    fn default() -> Self {
+        let self_test = Located { value: true, span: 0..0 };
+        let (rules, detect_only, custom) = (Vec::new(), Vec::new(), Vec::new());
+        Self { rules, detect_only, digest: None, self_test, tests: None, custom, feed: None }
+    }
 }
 
 /// A part of the site on which rules only find, until a day.
@@ -45,9 +69,36 @@ pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
         fields.faults().push(fault.help("leave it out to run the rules that are built in"));
     }
     let detect_only = fields.value("detect_only");
+    let digest = read_digest(&mut fields, rules.is_empty());
+    let self_test = fields.optional("self_test").unwrap_or(Located { value: true, span: 0..0 });
+    let tests = fields.optional("tests").map(|path| resolved(folder, path));
+    let (custom, feed) = (fields.value("custom"), fields.table("feed"));
     fields.finish();
     let rules = rules.into_iter().map(|path| resolved(folder, path)).collect();
-    Waf { rules, detect_only: read_all(detect_only, faults) }
+    let feed = feed.and_then(|table| feed::read(table, folder, faults));
+    if let (Some(feed), Some(digest)) = (&feed, &digest) {
+        let fault = Diagnostic::error("settings::waf-pinned-feed", "rules that are pinned cannot follow a feed");
+        let fault = fault.at(digest.span.clone(), "pinned here").at(feed.source.span.clone(), "newer ones come from here");
+        faults.push(fault.help("leave out `digest`: what a feed brings is signed; or leave out `[waf.feed]`"));
+    }
+    let (detect_only, custom) = (read_all(detect_only, faults), custom::read(custom, folder, faults));
+    Waf { rules, detect_only, digest, self_test, tests, custom, feed }
+}
+
+/// The digest of rules that are named: those in the binary are what the binary is.
+fn read_digest(fields: &mut Fields<'_, '_>, built_in: bool) -> Option<Located<String>> {
+    let digest = fields.optional::<Located<String>>("digest")?;
+    let hexadecimal = |text: &str| text.len() == 64 && text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+    if !digest.value.strip_prefix("sha256:").is_some_and(hexadecimal) {
+        let fault = Diagnostic::error("document::wrong-value", "`digest` is no digest of a rule set");
+        let help = "write what `reeve waf pin` prints: `sha256:` and 64 hexadecimal digits";
+        fields.faults().push(fault.at(digest.span.clone(), "this value").help(help));
+    } else if built_in {
+        let fault = Diagnostic::error("settings::waf-pin", "`digest` pins rules, and `rules` names none");
+        let help = "name the folder in `rules`; the rules in the binary change with it and with nothing else";
+        fields.faults().push(fault.at(digest.span.clone(), "this value").help(help));
+    }
+    Some(digest)
 }
 
 fn read_all(value: Option<&Value>, faults: &mut Faults) -> Vec<DetectOnly> {
