@@ -2,18 +2,20 @@
 //! the ledger.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reeve_base::Cause;
 use reeve_policy::catalogue::{WafCustom, WafRuleAge};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::trail::recorded;
 use super::{Kept, Notes, Probe, Running, Sends, Twin};
 use crate::Target;
 use crate::wire::Site;
-use crate::wire::desk::CanaryStatus;
+use crate::wire::desk::{CanaryStatus, Found};
 use crate::wire::exchange::Until;
 
 impl Probe for WafCustom {
@@ -113,8 +115,10 @@ impl Probe for WafRuleAge {
                 notes.fault("no rules look into requests");
                 return Ok(Kept::with(twin, "no rules run"));
             };
-            let found = site.find("activity", LOADED).await?;
-            let same = |event: &Value| event.get("digest").and_then(Value::as_str) == Some(runs.digest.as_str());
+            let made = runs.made.map(|made| made.to_string());
+            let text = |event: &Value, key| event.get(key).and_then(Value::as_str).map(str::to_owned);
+            let same = |event: &Value| text(event, "digest").as_ref() == Some(&runs.digest) && text(event, "made") == made;
+            let found = newest(site, &same).await?;
             notes.either(recorded("the loading of the rules that run", found.get(..1).unwrap_or_default(), &status, same));
             let Some(entry) = found.first().filter(|entry| same(&entry.event)) else {
                 return Ok(Kept::with(twin, "nothing is known of the rules"));
@@ -132,6 +136,18 @@ impl Probe for WafRuleAge {
             }
             Ok(Kept::with(twin, format!("the rules {version} ({}) are {told} old", loaded.origin)))
         })
+    }
+}
+
+/// The newest records of rules that were loaded. One that was written a moment ago is waited for.
+async fn newest(site: &Site, wanted: &(dyn Fn(&Value) -> bool + Sync)) -> Result<Vec<Found>, Cause> {
+    let since = site.ticks();
+    loop {
+        let found = site.find("activity", LOADED).await?;
+        if found.first().is_some_and(|entry| wanted(&entry.event)) || site.ticks().since(since) >= SEALED_WITHIN {
+            return Ok(found);
+        }
+        sleep(AGAIN).await;
     }
 }
 
@@ -173,6 +189,10 @@ const CANARIES_GUESSED: u32 = 4;
 const REFUSED: [u16; 2] = [403, 406];
 const ULID_LETTERS: usize = 26;
 const LOADED: &str = "waf.rules";
+
+/// The ledger seals four times a second.
+const SEALED_WITHIN: Duration = Duration::from_secs(4);
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Clocks of two machines may differ by so much.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);

@@ -104,6 +104,8 @@ pub(crate) struct WafStatus {
 pub(crate) struct RulesStatus {
     /// `sha256:` and hexadecimal.
     pub(crate) digest: String,
+    /// When they were made, if anybody knows.
+    pub(crate) made: Option<jiff::Timestamp>,
 }
 
 /// A rule of an application's own.

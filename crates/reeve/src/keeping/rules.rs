@@ -166,7 +166,8 @@ impl Keeping {
     /// Fetches what is newer, tries it, and gives it to the gateway. Whatever fails, the rules that run stay.
     async fn look_at_feed(&self, asker: &str) -> anyhow::Result<Looked> {
         let _one = self.rules.looking.lock().await;
-        let looked = self.try_feed(asker).await;
+        let looked = tokio::time::timeout(LOOK_MAX, Box::pin(self.try_feed(asker))).await;
+        let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("it takes more than {} s", LOOK_MAX.as_secs())));
         let failing = looked.as_ref().err().map(|error| format!("{error:#}"));
         let changed = {
             let mut last = self.rules.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,4 +265,6 @@ impl Keeping {
 const ACTIVITY: &str = "waf.rules";
 /// The shortest period of a feed is a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// For all of it: fetching some hundred files, and trying them.
+const LOOK_MAX: Duration = Duration::from_secs(240);
 const CAUSE_LETTERS_MAX: usize = 500;
