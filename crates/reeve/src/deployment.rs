@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Recorder, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, BotSettings, Certificate, CertificateError, ChallengeKind, DnsHook,
-    Gateway, Inherited, LocalAuthority, ProxySettings, RuleSet, Sites, StartError, Tools, UnknownName,
+    Gateway, Inherited, LocalAuthority, ProxySettings, RuleOrigin, RuleSet, Sites, StartError, Tools, UnknownName,
     WafSettings,
 };
 use reeve_policy::Policy;
@@ -30,6 +30,7 @@ use crate::input;
 use crate::keeping::{self, Keeping, Kept, RulePlan, Weakening};
 use crate::metrics;
 use crate::sandbox;
+use crate::screen::Screen;
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Settings, Tls, Unknown};
 use crate::upgrade::helper::Helper as UpgradeHelper;
 use crate::upgrade::relay::Relay;
@@ -114,6 +115,15 @@ impl Deployment {
         match &self.rules {
             Some(rules) => keeping.record_rules(rules.facts(), actor).await,
             None => Ok(()),
+        }
+    }
+
+    /// Says which rules would run, where they are not those of the binary.
+    pub(crate) fn show_rules(&self, screen: &Screen) {
+        let Some(facts) = self.rules.as_ref().map(|rules| rules.facts()) else { return };
+        if facts.origin != RuleOrigin::BuiltIn {
+            let version = facts.version.as_deref().unwrap_or("without a version");
+            screen.talk(format_args!("rules {version}, {} files, {}", facts.files.len(), facts.digest));
         }
     }
 
@@ -622,7 +632,7 @@ fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>
 }
 
 /// Shows warnings of settings and policy.
-pub(crate) fn show_warnings(warnings: &[Refused], screen: &crate::screen::Screen) {
+pub(crate) fn show_warnings(warnings: &[Refused], screen: &Screen) {
     for refused in warnings {
         screen.complain(diagnostics::text::report(&refused.source, &refused.faults, screen.width()).trim_end());
     }

@@ -32,4 +32,5 @@ mod smuggling;
 mod traces;
 mod upstreams;
 mod validation;
+mod rule_set;
 mod waf;
