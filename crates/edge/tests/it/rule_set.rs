@@ -166,7 +166,7 @@ fn each_rule_of_an_application_has_a_canary_that_sings() {
     let good = || canary(1000, "/orders?id=x", "/orders?id=1");
     prepared(&with_custom(ORDERS, vec![good()]), &controls).unwrap();
     refused(&with_custom(ORDERS, Vec::new()), &controls, "rule 1000 of `own.conf` line 1 has no canary");
-    refused(&with_custom(ORDERS, vec![canary(1000, "/orders?id=7", "/orders?id=1")]), &controls, "by nothing");
+    refused(&with_custom(ORDERS, vec![canary(1000, "/orders?id=7", "/orders?id=1")]), &controls, "nothing does");
     refused(&with_custom(ORDERS, vec![canary(1000, "/orders?id=x", "/orders?id=y")]), &controls, "the twin `/orders?id=y`");
     // Refused, but by others.
     let sql = canary(1000, "/?q=1'%20UNION%20SELECT%20a,b%20FROM%20users--%20", "/orders?id=1");

@@ -16,6 +16,8 @@ fn every_fault_of_settings_is_shown_with_its_remedy() {
         "acme",
         "session",
         "waf",
+        "waf-rules",
+        "waf-pins",
         "upstreams",
         "callers",
         "no-proxies",

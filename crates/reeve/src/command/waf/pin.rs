@@ -68,7 +68,7 @@ pub(crate) fn run(args: &PinArgs, screen: &Screen) -> anyhow::Result<ExitCode> {
     } else {
         screen.data(&facts.digest)?;
         let version = facts.version.as_deref().unwrap_or("without a version");
-        screen.talk(format_args!("{version}, {}, {}", plural(facts.files.len(), "file"), plural(facts.rules, "rule")));
+        screen.talk(format_args!("{version}, {}", plural(facts.files.len(), "file")));
     }
     match pinned {
         Some(pinned) if pinned != facts.digest => {
