@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use reeve_base::{Clock, Entropy, EventIds, Sealer, SharedRates, Timestamp};
 use reeve_policy::catalogue::Controls;
 use rustls::ServerConfig;
@@ -33,7 +33,7 @@ use crate::settings::{Settings, UpstreamScheme, UpstreamSettings};
 use crate::tls;
 use crate::traces::{Exporter, Tracer};
 use crate::upstream::{DialerError, Outward, Upstreams};
-use crate::waf::{Waf, WafError};
+use crate::waf::{Firewall, Waf, WafError};
 use crate::worker::{self, Door, Phase, Speaks};
 
 /// What the gateway is given beside its settings.
@@ -118,8 +118,8 @@ pub(crate) struct Live {
     pub(crate) pages: Option<Pages>,
     /// What each upstream is looked at for, in their order.
     pub(crate) scrutiny: Vec<Arc<Scrutiny>>,
-    /// The firewall, where the policy asks for one.
-    pub(crate) waf: Option<Arc<Waf>>,
+    /// The firewall, where the policy asks for one. Exchanged alone when a feed brings newer rules.
+    pub(crate) waf: ArcSwapOption<Waf>,
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -156,7 +156,7 @@ impl Live {
             callers: Callers::new(&settings.bots, controls)?,
             pages: settings.pages.as_deref().map(Pages::load).transpose()?,
             scrutiny: scrutiny(settings, controls)?,
-            waf: Waf::new(&settings.waf, controls, now)?,
+            waf: ArcSwapOption::new(Waf::new(&settings.waf, controls, &*tools.clock)?),
             tls: Arc::new(tls::server_config(Arc::clone(&shelf), controls)?),
             shelf,
             upstreams: Arc::new(Upstreams::new(settings, tls::versions(controls), previous)?),
@@ -334,7 +334,7 @@ impl Gateway {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn verify(settings: &Settings, controls: &Controls, now: Timestamp) -> Result<(), StartError> {
+    pub fn verify(settings: &Settings, controls: &Controls, clock: &dyn Clock) -> Result<(), StartError> {
         refuse_plain_listener(settings, controls)?;
         require_pins(settings, controls)?;
         Rules::new(controls)?;
@@ -343,12 +343,12 @@ impl Gateway {
         Callers::new(&settings.bots, controls)?;
         settings.pages.as_deref().map(Pages::load).transpose()?;
         scrutiny(settings, controls)?;
-        Waf::verify(&settings.waf, controls, now)?;
+        Waf::verify(&settings.waf, controls, clock)?;
         tracer(settings)?;
         // What is not in files is made or fetched, and that is not to happen here.
         let files = |certificate: &&Certificate| matches!(certificate, Certificate::Files { .. });
         for certificate in std::iter::once(&settings.certificate).chain(&settings.sites.certificates).filter(files) {
-            certificate.load(None, now)?;
+            certificate.load(None, clock.now())?;
         }
         Ok(())
     }
@@ -392,6 +392,12 @@ impl Gateway {
     #[must_use]
     pub fn certificates(&self) -> Certificates {
         Certificates::new(&self.shared)
+    }
+
+    /// The rules of its firewall.
+    #[must_use]
+    pub fn firewall(&self) -> Firewall {
+        Firewall::new(&self.shared)
     }
 
     /// The scripts on its payment pages.

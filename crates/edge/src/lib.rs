@@ -75,4 +75,7 @@ pub use settings::{
     TracingSettings, UpstreamScheme, UpstreamSettings,
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};
-pub use waf::{DetectOnly, Exclude, RuleFiles, RuleShelf, WafError, WafSettings, found_in_clear};
+pub use waf::{
+    Canary, CustomRules, DetectOnly, Exclude, Firewall, RuleFacts, RuleFile, RuleFiles, RuleOrigin, RuleSet, RuleShelf,
+    SelfTest, TRIED_MAX, TestShelf, WafError, WafSettings, found_in_clear,
+};

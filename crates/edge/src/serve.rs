@@ -390,7 +390,7 @@ async fn carry_out(
     let lesson = desk.and_then(|desk| Lesson::begin(desk, &mut allowed, client, record.time));
     let allowed = allowed.carrying(record.carried(live, upstream));
     let pools = worker.pools(live);
-    let response = match &live.waf {
+    let response = match live.waf.load_full() {
         None => {
             let response = forward(allowed, client, &live.rules, &pools, upstream, worker, None).await?;
             looked_into(worker, live, record, response).await?
@@ -401,7 +401,7 @@ async fn carry_out(
                 let response = forward(allowed, client, &live.rules, &pools, upstream, worker, inspection);
                 looked_into(worker, live, record, response.await?).await
             };
-            Box::pin(waf::carry(worker, live, waf, client, record, allowed, on)).await?
+            Box::pin(waf::carry(worker, live, &waf, client, record, allowed, on)).await?
         }
     };
     if let Some(lesson) = lesson {
@@ -413,7 +413,7 @@ async fn carry_out(
 /// What is asked of the application for the sake of whoever looks into its answer, and whether that is a payment page.
 fn visit(worker: &Worker, live: &Live, request: &mut Request<Incoming>) -> Option<Visit> {
     // Rules see what the client asked for: where there are some, it is changed after they have.
-    if live.rules.traces.is_some() && live.waf.is_none() {
+    if live.rules.traces.is_some() && live.waf.load().is_none() {
         coding::ask_for_readable(request.headers_mut());
     }
     let visit = live.rules.payment.as_ref()?.visit(request, |path| worker.shared.scripts.is_script(path))?;

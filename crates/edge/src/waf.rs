@@ -6,30 +6,33 @@
 
 mod desk;
 mod exclude;
+mod firewall;
 mod inspection;
+mod loading;
 mod mask;
+mod rule_set;
 mod told;
 
-use std::cell::RefCell;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use reeve_base::{Size, Timestamp};
+use reeve_base::{Clock, Size, Timestamp};
 use reeve_policy::catalogue::{Controls, WafAttackSet};
-use reeve_waf::{
-    BASE_RULES, Book, Engine, EngineMode, ExclusionError, Fault, OWN_RULES, Options, Source, SourceError,
-};
+use reeve_waf::selftest::Lapse;
+use reeve_waf::{Book, Engine, ExclusionError, Fault, Source};
 
 use crate::rules::plainly;
 
 pub(crate) use desk::Desk;
 pub use exclude::Exclude;
+pub use firewall::Firewall;
 pub(crate) use inspection::{Inspection, carry};
+pub use rule_set::{Canary, CustomRules, RuleFacts, RuleFile, RuleOrigin, RuleSet, SelfTest, TRIED_MAX, TestShelf};
 pub(crate) use told::Told;
 pub use told::found_in_clear;
 
 use exclude::Exclusions;
+use loading::Which;
 
 /// What a deployment says of its firewall.
 #[derive(Debug, Clone, Default)]
@@ -45,15 +48,44 @@ pub struct WafSettings {
     pub budget: Option<Size>,
     /// Whether each request of which rules said something gets an event with all that they said, refused or not.
     pub tell_all: bool,
+    /// The digest that the rules must have, as [`RuleFacts::digest`] tells it; none for any.
+    pub digest: Option<String>,
+    /// Rules of applications' own, after the others. They run where the policy promises them (`waf.custom`).
+    pub custom: Vec<CustomRules>,
+    /// Whether rules must stand the self-test before they get traffic.
+    pub self_test: SelfTest,
+    /// Tests that rules must pass as well.
+    pub tests: Option<Arc<dyn TestShelf>>,
+    /// Rules that were read and tried already; used if they are for the same promise.
+    pub prepared: Option<Arc<RuleSet>>,
 }
 
 impl WafSettings {
-    /// The rules with what the policy says of them, as a gateway runs them.
+    /// The canaries of applications' own rules.
+    pub fn canaries(&self) -> impl Iterator<Item = &Canary> {
+        self.custom.iter().flat_map(|custom| &custom.canaries)
+    }
+
+    /// The rules with what the policy says of them, as the gateway would run them, to be read; and the mark that events
+    /// have of them ([`RuleFacts::mark`]).
     ///
     /// # Errors
-    /// When they cannot be run.
+    /// When they cannot be read.
+    pub fn book(&self, control: &WafAttackSet) -> Result<(Book, String), WafError> {
+        let (book, notes) = loading::read(self, &self.all(control), |files, source| Book::read(files, source))?;
+        Ok((book, notes.mark()))
+    }
+
+    /// The same, to be run.
+    ///
+    /// # Errors
+    /// When they cannot be used.
     pub fn engine(&self, control: &WafAttackSet) -> Result<Engine, WafError> {
-        load(self, control).map(|(engine, _)| engine)
+        loading::load(self, &self.all(control)).map(|(engine, _)| engine)
+    }
+
+    fn all<'c>(&self, control: &'c WafAttackSet) -> Which<'c> {
+        Which { control: Some(control), custom: !self.custom.is_empty() }
     }
 }
 
@@ -73,6 +105,28 @@ pub trait RuleShelf: Source + fmt::Debug + Send + Sync {
     /// # Errors
     /// Why there are none, with what to do about it.
     fn files(&self) -> Result<RuleFiles, String>;
+
+    /// What a file is called within the rule set, the same wherever that lies. `name` and `beside` as for
+    /// [`read`](Source::read).
+    fn label(&self, name: &str, _beside: Option<&str>) -> String {
+        name.to_owned()
+    }
+
+    /// Where they come from.
+    fn origin(&self) -> RuleOrigin {
+        RuleOrigin::Files
+    }
+
+    /// Their version, if it is known beside what the rules call themselves.
+    fn version(&self) -> Option<String> {
+        None
+    }
+
+    /// When they were made, as far as that can be known; `read` are names and who named them, as for
+    /// [`read`](Source::read).
+    fn made(&self, _read: &[(String, Option<String>)]) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Names of rule files, as their shelf reads them.
@@ -95,6 +149,19 @@ pub enum WafError {
     Faults(Vec<Fault>),
     /// They cannot be left out as is asked for: which of [`WafSettings::exclude`], counted from 0, and why; never empty.
     Exclusions(Vec<(usize, ExclusionError)>),
+    /// They are not those that are pinned.
+    Digest {
+        /// What the settings say.
+        pinned: String,
+        /// What they are.
+        found: String,
+    },
+    /// Attacks pass or harmless texts do not; never empty.
+    SelfTest(Vec<Lapse>),
+    /// A rule of an application's own has no canary, or does not refuse it.
+    Canary(String),
+    /// Tests of the operator's own failed; never empty.
+    Tests(Vec<String>),
 }
 
 impl std::error::Error for WafError {}
@@ -102,10 +169,20 @@ impl std::error::Error for WafError {}
 impl fmt::Display for WafError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Files(cause) => f.write_str(cause),
+            Self::Files(cause) | Self::Canary(cause) => f.write_str(cause),
             Self::Exclusions(errors) => {
                 let causes: Vec<_> = errors.iter().map(|(_, error)| error.to_string()).collect();
                 write!(f, "rules cannot be left out so: {}", causes.join("; "))
+            }
+            Self::Digest { pinned, found } => {
+                write!(f, "the firewall's rules are not those that are pinned: found {found}, pinned is {pinned}")
+            }
+            Self::SelfTest(all) => {
+                write!(f, "the firewall's rules do not stand their self-test:\n  {}", rule_set::lapses(all))
+            }
+            Self::Tests(all) => {
+                let shown: Vec<_> = all.iter().take(FAULTS_SHOWN_MAX).map(String::as_str).collect();
+                write!(f, "the firewall's rules fail {} of their tests:\n  {}", all.len(), shown.join("\n  "))
             }
             Self::Faults(faults) => {
                 let count = faults.len();
@@ -122,47 +199,67 @@ impl fmt::Display for WafError {
 /// What requests and answers are looked into for. Immutable: a reload makes a new one.
 #[derive(Debug)]
 pub(crate) struct Waf {
-    engine: Arc<Engine>,
-    /// Which rules these are, for events.
-    digest: String,
+    set: Arc<RuleSet>,
     body_bytes_max: usize,
     /// Whether answers are looked into.
     pub(crate) responses: bool,
-    detect_only: Vec<DetectOnly>,
     exclusions: Exclusions,
-    /// Whether all is told that rules say.
-    tell_all: bool,
+    settings: WafSettings,
 }
 
 impl Waf {
-    /// None if the policy asks for none.
+    /// None if the policy asks for none. Rules that were tried already are taken as they are.
     pub(crate) fn new(
         settings: &WafSettings,
         controls: &Controls,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<Option<Arc<Self>>, WafError> {
-        let Some(control) = &controls.waf_attack_set else { return Ok(None) };
-        let (engine, digest) = load(settings, control)?;
-        Ok(Some(Arc::new(Self {
-            exclusions: Exclusions::new(&settings.exclude, &engine, now)?,
-            engine: Arc::new(engine),
-            digest,
+        let set = RuleSet::prepare(settings, controls, clock)?;
+        // A reload has rules of its own.
+        let settings = WafSettings { prepared: None, ..settings.clone() };
+        set.map(|set| Self::of(&set, settings, clock.now())).transpose()
+    }
+
+    fn of(set: &Arc<RuleSet>, settings: WafSettings, now: Timestamp) -> Result<Arc<Self>, WafError> {
+        // Rules of applications' own look into requests even where nothing else does.
+        let control = set.attacks.clone().unwrap_or(WafAttackSet { responses: false, ..WafAttackSet::default() });
+        Ok(Arc::new(Self {
+            exclusions: Exclusions::new(&settings.exclude, &set.engine, now)?,
             body_bytes_max: usize::try_from(control.body.bytes()).unwrap_or(usize::MAX),
             responses: control.responses,
-            detect_only: settings.detect_only.clone(),
-            tell_all: settings.tell_all,
-        })))
+            set: Arc::clone(set),
+            settings,
+        }))
+    }
+
+    /// The same with other rules, if they are for the same promise.
+    pub(crate) fn with(&self, set: &Arc<RuleSet>, now: Timestamp) -> Option<Arc<Self>> {
+        set.promises_as(&self.set).then(|| Self::of(set, self.settings.clone(), now).ok()).flatten()
+    }
+
+    /// What there is to say of the rules.
+    pub(crate) fn facts(&self) -> &RuleFacts {
+        self.set.facts()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.set.engine
+    }
+
+    /// Which rules these are, for events.
+    pub(crate) fn mark(&self) -> &str {
+        &self.set.facts().mark
     }
 
     /// Whether such rules can be used. Those that are named are tried, whether a control asks for them or not: ones that
     /// are wrong are told of at once.
-    pub(crate) fn verify(settings: &WafSettings, controls: &Controls, now: Timestamp) -> Result<(), WafError> {
-        let (engine, _) = match &controls.waf_attack_set {
-            Some(control) => load(settings, control)?,
-            None if settings.rules.is_some() => load(settings, &WafAttackSet::default())?,
-            None => return Ok(()),
-        };
-        Exclusions::new(&settings.exclude, &engine, now).map(drop)
+    pub(crate) fn verify(settings: &WafSettings, controls: &Controls, clock: &dyn Clock) -> Result<(), WafError> {
+        if RuleSet::prepare(settings, controls, clock)?.is_none() && settings.rules.is_some() {
+            let which = Which { control: Some(&WafAttackSet::default()), custom: false };
+            let (engine, _) = loading::load(settings, &which)?;
+            Exclusions::new(&settings.exclude, &engine, clock.now())?;
+        }
+        Ok(())
     }
 
     /// What is left out of rules.
@@ -172,16 +269,16 @@ impl Waf {
 
     /// Where rules only find.
     pub(crate) fn only_detecting(&self, now: Timestamp) -> impl Iterator<Item = String> {
-        self.detect_only.iter().filter(move |route| now < route.until).map(|route| route.path.clone())
+        self.settings.detect_only.iter().filter(move |route| now < route.until).map(|route| route.path.clone())
     }
 
     /// Whether rules only find on this path. Only as it is spelled plainly: what an application may read otherwise is
     /// held to the rules, unless it is the whole site.
     fn only_detects(&self, path: &str, now: Timestamp) -> bool {
-        if self.detect_only.iter().any(|route| now < route.until && route.path == "/") {
+        if self.settings.detect_only.iter().any(|route| now < route.until && route.path == "/") {
             return true;
         }
-        self.detect_only.iter().any(|route| now < route.until && is_below(&route.path, path)) && *plainly(path) == *path
+        self.settings.detect_only.iter().any(|route| now < route.until && is_below(&route.path, path)) && *plainly(path) == *path
     }
 }
 
@@ -190,134 +287,6 @@ fn is_below(route: &str, path: &str) -> bool {
     let rest = path.strip_prefix(route.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
-
-impl WafSettings {
-    /// The rules as the gateway would run them, to be read, with the digest that events name them by.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn book(&self, control: &WafAttackSet) -> Result<(Book, String), WafError> {
-        read(self, control, |files, source| Book::read(files, source))
-    }
-
-    /// The same, to be run.
-    ///
-    /// # Errors
-    /// When they cannot be used.
-    pub fn engine(&self, control: &WafAttackSet) -> Result<Engine, WafError> {
-        load(self, control).map(|(engine, _)| engine)
-    }
-}
-
-fn load(settings: &WafSettings, control: &WafAttackSet) -> Result<(Engine, String), WafError> {
-    // Whatever rule files say of it: the policy says that it refuses.
-    let mut options = Options { mode: Some(EngineMode::On), ..Options::default() };
-    let usual = control.body.bytes().saturating_mul(BUDGET_FOR_EACH_BYTE).max(options.budget_bytes);
-    options.budget_bytes = settings.budget.map_or(usual, Size::bytes);
-    let (engine, digest) = read(settings, control, |files, source| Engine::load(files, source, options))?;
-    // A firewall that finds and never refuses would be a promise that nobody keeps.
-    match engine.disarmed() {
-        [] => Ok((engine, digest)),
-        faults => Err(WafError::Faults(faults.to_vec())),
-    }
-}
-
-/// Reads the rules: what every rule stands on, their own set-up, what the policy says, the rules. With their digest.
-fn read<T>(
-    settings: &WafSettings,
-    control: &WafAttackSet,
-    make: impl FnOnce(&[&str], &dyn Source) -> Result<T, Vec<Fault>>,
-) -> Result<(T, String), WafError> {
-    let shelf = settings.rules.as_deref();
-    let named = match shelf {
-        Some(shelf) => shelf.files().map_err(WafError::Files)?,
-        None => RuleFiles { set_up: Vec::new(), rules: vec![OWN.to_owned()] },
-    };
-    let set_up = named.set_up.iter().map(String::as_str);
-    let rules = named.rules.iter().map(String::as_str);
-    // Those that are built in stand on nothing else.
-    let base = shelf.map(|_| BASE);
-    let files: Vec<&str> = base.into_iter().chain(set_up).chain([POLICY]).chain(rules).collect();
-    let digest = RefCell::new(digest::Context::new(&digest::SHA256));
-    let source = WithTexts { shelf, policy: promised(control), digest };
-    let made = make(&files, &source).map_err(WafError::Faults)?;
-    let whole = source.digest.into_inner().finish();
-    let beginning = whole.as_ref().iter().take(DIGEST_BYTES);
-    Ok((made, beginning.map(|byte| format!("{byte:02x}")).collect()))
-}
-
-/// What the policy says, under the names that versions 3 and 4 of the Core Rule Set know.
-fn promised(control: &WafAttackSet) -> String {
-    let mut text = format!("SecAction \"id:{POLICY_RULE},phase:1,pass,nolog,t:none");
-    let levels = ["blocking_paranoia_level", "detection_paranoia_level", "paranoia_level", "executing_paranoia_level"];
-    for name in levels {
-        let _ = write!(text, ",setvar:tx.{name}={}", control.paranoia);
-    }
-    let _ = writeln!(text, ",setvar:tx.inbound_anomaly_score_threshold={}\"", control.threshold);
-    text
-}
-
-/// Files of a shelf, and the texts that are on none.
-struct WithTexts<'s> {
-    shelf: Option<&'s dyn RuleShelf>,
-    policy: String,
-    /// Of all that was read, in turn.
-    digest: RefCell<digest::Context>,
-}
-
-impl WithTexts<'_> {
-    fn text(&self, name: &str) -> Option<&str> {
-        match name {
-            BASE => Some(BASE_RULES),
-            POLICY => Some(&self.policy),
-            OWN => Some(OWN_RULES),
-            _ => None,
-        }
-    }
-
-    fn shelf(&self, name: &str) -> Result<&dyn RuleShelf, SourceError> {
-        let cause = || String::from("the rules that are built in have no such file");
-        self.shelf.ok_or_else(|| SourceError { name: name.to_owned(), cause: cause() })
-    }
-}
-
-impl Source for WithTexts<'_> {
-    fn read(&self, name: &str, beside: Option<&str>) -> Result<Vec<u8>, SourceError> {
-        let text = match self.text(name) {
-            Some(text) => text.as_bytes().to_vec(),
-            None => self.shelf(name)?.read(name, beside)?,
-        };
-        let mut digest = self.digest.borrow_mut();
-        // With its length, so that what one file ends with is not what the next begins with.
-        digest.update(&(text.len() as u64).to_be_bytes());
-        digest.update(&text);
-        drop(digest);
-        Ok(text)
-    }
-
-    fn list(&self, pattern: &str, beside: Option<&str>) -> Result<Vec<String>, SourceError> {
-        if self.text(pattern).is_some() {
-            Ok(vec![pattern.to_owned()])
-        } else {
-            self.shelf(pattern)?.list(pattern, beside)
-        }
-    }
-}
-
-/// Text in a form is looked at 32 times under the Core Rule Set at its lowest level and 64 times at its highest, and text
-/// that is built against it 90 times.
-const BUDGET_FOR_EACH_BYTE: u64 = 256;
-
-/// Names of texts that are in no file.
-const BASE: &str = "<base settings>";
-const POLICY: &str = "<policy>";
-const OWN: &str = "<built-in rules>";
-
-/// Of the digest of rules this much is written into events: enough to see that they are others.
-const DIGEST_BYTES: usize = 8;
-
-/// An id that no rule set is known to use.
-const POLICY_RULE: u32 = 999_999_002;
 
 /// More of them only say the same.
 const FAULTS_SHOWN_MAX: usize = 20;

@@ -142,6 +142,8 @@ controls! {
     input_format: InputFormat,
     input_charset: InputCharset,
     waf_attack_set: WafAttackSet,
+    waf_custom: WafCustom,
+    waf_rule_age: WafRuleAge,
     error_page: ErrorPage,
     error_no_debug: ErrorNoDebug,
     pay_scripts: PayScripts,

@@ -37,6 +37,7 @@ mod tamper;
 mod tls;
 mod trail;
 mod uptime;
+mod rule_set;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -135,6 +136,8 @@ pub(crate) fn way(control: &Control) -> Way<'_> {
         Control::InputFormat(control) => Way::Probe(control),
         Control::InputCharset(control) => Way::Probe(control),
         Control::WafAttackSet(control) => Way::Probe(control),
+        Control::WafCustom(control) => Way::Probe(control),
+        Control::WafRuleAge(control) => Way::Probe(control),
         Control::ErrorPage(control) => Way::Probe(control),
         Control::ErrorNoDebug(control) => Way::Probe(control),
         Control::PayScripts(control) => Way::Probe(control),

@@ -16,7 +16,8 @@ use ipnet::IpNet;
 use reeve_base::{Clock, Diagnostic, Recorder, Sealer, Span, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, AcmeCertificate, AcmeSettings, BotSettings, Certificate, CertificateError, ChallengeKind, DnsHook,
-    Gateway, Inherited, LocalAuthority, ProxySettings, Sites, StartError, Tools, UnknownName, WafError, WafSettings,
+    Gateway, Inherited, LocalAuthority, ProxySettings, RuleOrigin, RuleSet, Sites, StartError, Tools, UnknownName,
+    WafError, WafSettings,
 };
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{Control, Controls};
@@ -27,12 +28,15 @@ use crate::dns_hook::Helper as DnsHelper;
 use crate::firewall::Helper;
 use crate::input;
 use crate::journal::{Helper as Journals, Source};
-use crate::keeping::{self, Keeping, Kept, Weakening};
+use crate::keeping::{self, Keeping, Kept, RulePlan, Weakening};
 use crate::metrics;
 use crate::sandbox;
+use crate::screen::Screen;
 use crate::settings::{self, Access, Acme, Challenge, HostName, Loaded, Located, Settings, Tls, Unknown};
 use crate::upgrade::helper::Helper as UpgradeHelper;
 use crate::upgrade::relay::Relay;
+
+pub(crate) use rules::{custom_rules, with_feed as rules_of};
 
 pub(crate) use control::{
     BanQuestion, ControlError, Conversation, Hold, LearnQuestion, MaintenanceQuestion, PayQuestion, PrintQuestion,
@@ -47,6 +51,8 @@ pub(crate) struct Deployment {
     pub(crate) policy: Policy,
     /// What is probably not meant so, in either.
     pub(crate) warnings: Vec<Refused>,
+    /// The firewall's rules, once they were read and tried; none before, or if the policy asks for none.
+    pub(crate) rules: Option<Arc<RuleSet>>,
 }
 
 impl Deployment {
@@ -75,12 +81,13 @@ impl Deployment {
                 if !found.faults.is_empty() {
                     warnings.push(found);
                 }
-                let mut deployment = Self { loaded, policy, warnings };
+                let mut deployment = Self { loaded, policy, warnings, rules: None };
                 let faults = [deployment.unwatched(), deployment.nobody(), deployment.unjudged(), deployment.swapped()];
                 let detecting =
                     rules::detecting(&deployment.loaded.settings, &Controls::of(&deployment.policy), clock.now());
                 let ended = rules::ended(&deployment.loaded.settings, clock.now());
-                for fault in faults.into_iter().flatten().chain(detecting).chain(ended) {
+                let unmatched = rules::unmatched(&deployment.loaded.settings, &Controls::of(&deployment.policy));
+                for fault in faults.into_iter().flatten().chain(detecting).chain(ended).chain(unmatched) {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
                 if let Some(fault) = deployment.undescribed() {
@@ -92,9 +99,62 @@ impl Deployment {
         }
     }
 
+    /// Reads the firewall's rules and tries them, which may take a while: not on a thread that others wait for.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub(crate) fn prepare_rules(&mut self, clock: &dyn Clock) -> anyhow::Result<()> {
+        let (settings, controls) = (rules::edge(&self.loaded.settings), Controls::of(&self.policy));
+        let prepared = RuleSet::prepare(&settings, &controls, clock);
+        self.rules = prepared.map_err(|error| self.explain(StartError::Waf(error)))?;
+        Ok(())
+    }
+
+    /// Has the rules recorded, before they are loaded.
+    ///
+    /// # Errors
+    /// When that cannot be recorded.
+    pub(crate) async fn record_rules(&self, keeping: &Keeping, actor: &str) -> anyhow::Result<()> {
+        match &self.rules {
+            Some(rules) => keeping.record_rules(rules.facts(), actor).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Says which rules would run, where they are not those of the binary.
+    pub(crate) fn show_rules(&self, screen: &Screen) {
+        let Some(facts) = self.rules.as_ref().map(|rules| rules.facts()) else { return };
+        if facts.origin != RuleOrigin::BuiltIn {
+            let version = facts.version.as_deref().unwrap_or("without a version");
+            screen.talk(format_args!("rules {version}, {} files, {}", facts.files.len(), facts.digest));
+        }
+    }
+
+    /// What the settings say of the firewall.
+    pub(crate) fn rule_settings(&self) -> WafSettings {
+        rules::edge(&self.loaded.settings)
+    }
+
+    fn edge_settings(&self) -> reeve_edge::Settings {
+        let mut settings = edge_settings(&self.loaded.settings);
+        settings.waf.prepared.clone_from(&self.rules);
+        settings
+    }
+
+    /// Has a keeping follow the rules of this deployment.
+    pub(crate) fn follow_rules(&self, keeping: &Keeping) {
+        keeping.follow_rules(self.rule_plan());
+    }
+
+    fn rule_plan(&self) -> RulePlan {
+        let settings = &self.loaded.settings;
+        let (data, waf) = (settings.data.value.clone(), settings.waf.clone());
+        RulePlan { data, waf, controls: Controls::of(&self.policy) }
+    }
+
     /// What the gateway is told, with the certificates that are kept.
     pub(crate) async fn edge(&self, keeping: &Keeping) -> reeve_edge::Settings {
-        let mut settings = edge_settings(&self.loaded.settings);
+        let mut settings = self.edge_settings();
         keeping.fill(&mut settings).await;
         settings
     }
@@ -153,6 +213,7 @@ impl Deployment {
             gateway.share_rates(shared);
         }
         keeping.roll_up(&Controls::of(&self.policy));
+        keeping.follow_rules(self.rule_plan());
         Ok((gateway, writer))
     }
 
@@ -170,6 +231,7 @@ impl Deployment {
         let reloaded = gateway.reload(settings, &controls).map_err(|error| self.explain(error))?;
         keeping.follow(keeping::on_failure(&controls));
         keeping.roll_up(&controls);
+        keeping.follow_rules(self.rule_plan());
         self.exempt(keeping);
         Ok(reloaded)
     }
@@ -372,8 +434,8 @@ impl Deployment {
         if let Some(fault) = self.plain_log().or_else(|| self.two_rules()) {
             return Some(fault);
         }
-        let settings = edge_settings(&self.loaded.settings);
-        let error = Gateway::verify(&settings, &Controls::of(&self.policy), clock.now()).err()?;
+        let settings = self.edge_settings();
+        let error = Gateway::verify(&settings, &Controls::of(&self.policy), clock).err()?;
         self.fault(&error)
     }
 
@@ -382,9 +444,13 @@ impl Deployment {
         rules::survey(&self.loaded.settings, &Controls::of(&self.policy), clock.now())
     }
 
-    /// The firewall's rules, as the gateway is told.
+    /// The firewall's rules, as the gateway runs them: applications' own where the policy promises them.
     pub(crate) fn waf(&self) -> WafSettings {
-        rules::edge(&self.loaded.settings)
+        let mut waf = rules::edge(&self.loaded.settings);
+        if Controls::of(&self.policy).waf_custom.is_none() {
+            waf.custom.clear();
+        }
+        waf
     }
 
     fn explain(&self, error: StartError) -> anyhow::Error {
@@ -433,11 +499,7 @@ impl Deployment {
                 "the folder holds `404.html`, `4xx.html`, `5xx.html`, `default.html`, any of them; see docs/guide/answers.md",
             ),
             StartError::Waf(WafError::Exclusions(errors)) => return rules::not_excluded(settings, errors),
-            StartError::Waf(_) => (
-                "settings::waf",
-                settings.waf.rules.first().map(|rules| rules.span.clone()).unwrap_or_default(),
-                "each fault names its file and line; `reeve waf test --rules DIR TESTS` tries rules without a gateway",
-            ),
+            StartError::Waf(cause) => rules::explained(&settings.waf, cause),
             StartError::Document(cause) => (
                 "settings::openapi",
                 upstreams::document_span(settings, cause),
@@ -601,7 +663,7 @@ fn open_log(loaded: &Loaded) -> anyhow::Result<(AccessLog, Option<JoinHandle<()>
 }
 
 /// Shows warnings of settings and policy.
-pub(crate) fn show_warnings(warnings: &[Refused], screen: &crate::screen::Screen) {
+pub(crate) fn show_warnings(warnings: &[Refused], screen: &Screen) {
     for refused in warnings {
         screen.complain(diagnostics::text::report(&refused.source, &refused.faults, screen.width()).trim_end());
     }

@@ -16,6 +16,7 @@ mod prints;
 mod purge;
 mod rates;
 mod recorder;
+mod rules;
 mod system;
 mod top;
 mod uptime;
@@ -49,6 +50,7 @@ pub(crate) use maintenance::Window;
 pub(crate) use open::{advise, ledger_settings, open_vault, passphrase_from, store_settings};
 pub(crate) use perf::Vitals;
 pub(crate) use recorder::on_failure;
+pub(crate) use rules::RulePlan;
 pub(crate) use system::digest;
 pub(crate) use uptime::UptimePlan;
 pub(crate) use verdict::VerdictRecord;
@@ -183,6 +185,7 @@ pub(crate) struct Keeping {
     learning: OnceLock<Learning>,
     lesson_post: tokio::sync::Mutex<lessons::LessonPost>,
     perf: perf::Perf,
+    rules: rules::Rules,
     /// How the process is shut in, as it says itself when it is asked.
     sandbox: Value,
 }
@@ -271,6 +274,7 @@ impl Keeping {
             learning: OnceLock::new(),
             lesson_post: tokio::sync::Mutex::default(),
             perf: perf::Perf::default(),
+            rules: rules::Rules::default(),
             sandbox: Value::Null,
         })
     }

@@ -16,6 +16,7 @@ mod dns_hook;
 mod environment;
 mod exit;
 mod failure;
+mod feed;
 mod firewall;
 mod input;
 mod journal;

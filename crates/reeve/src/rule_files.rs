@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
+use jiff::Timestamp;
 use reeve_waf::{Source, SourceError};
 
 use crate::failure::Advise;
@@ -51,6 +52,54 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// What a file is called within a rule set of these folders and files, the same wherever they lie.
+pub(crate) fn label(named: &[PathBuf], name: &str, beside: Option<&str>) -> String {
+    let path = resolved(name, beside);
+    let root = |named: &PathBuf| if named.is_dir() { Some(named.clone()) } else { named.parent().map(Path::to_owned) };
+    let roots: Vec<PathBuf> = named.iter().filter_map(root).collect();
+    let within = roots.iter().find_map(|root| path.strip_prefix(root).ok().map(|rest| rest.display().to_string()));
+    // A set-up may lie beside its folder of rules.
+    let beside = || {
+        let parents = roots.iter().filter_map(|root| root.parent());
+        parents.filter_map(|parent| path.strip_prefix(parent).ok()).map(|rest| format!("../{}", rest.display())).next()
+    };
+    within.or_else(beside).unwrap_or_else(|| path.display().to_string())
+}
+
+/// When a file was last written; none if nobody can tell.
+pub(crate) fn written(name: &str, beside: Option<&str>) -> Option<Timestamp> {
+    fs::metadata(resolved(name, beside)).ok()?.modified().ok()?.try_into().ok()
+}
+
+/// Names and contents of the tests in a folder, with all folders in it, or of one file.
+///
+/// # Errors
+/// When something cannot be read, or there are too many.
+pub(crate) fn tests(path: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut found = Vec::new();
+    let mut folders = vec![path.to_owned()];
+    if path.is_file() {
+        folders.clear();
+        found.push((path.display().to_string(), read(path).map_err(|error| format!("{}: {error}", path.display()))?));
+    }
+    while let Some(folder) = folders.pop() {
+        let names = entries(&folder).map_err(|error| format!("cannot read `{}`: {error}", folder.display()))?;
+        for inner in names.iter().map(|name| folder.join(name)) {
+            let is_test = inner.extension().is_some_and(|end| end == "yaml" || end == "yml");
+            if inner.is_dir() {
+                folders.push(inner);
+            } else if is_test && !inner.to_string_lossy().ends_with("-overrides.yaml") {
+                let bytes = read(&inner).map_err(|error| format!("{}: {error}", inner.display()))?;
+                found.push((inner.display().to_string(), bytes));
+            }
+            if found.len() + folders.len() > FILES_MAX {
+                return Err(format!("more than {FILES_MAX} files of tests in `{}`", path.display()));
+            }
+        }
+    }
+    if found.is_empty() { Err(format!("no tests (`*.yaml`) in `{}`", path.display())) } else { Ok(found) }
+}
+
 /// A name in a rule file is meant from the folder of that file.
 fn resolved(name: &str, beside: Option<&str>) -> PathBuf {
     let folder = beside.and_then(|beside| Path::new(beside).parent());
@@ -78,6 +127,17 @@ fn matching(path: &Path) -> io::Result<Vec<String>> {
         found.truncate(FILES_MAX);
     }
     Ok(found.into_iter().map(|path| path.display().to_string()).collect())
+}
+
+/// Puts bytes into a file in one piece: whoever reads it meanwhile gets what was there, or all that is new.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+    written.map_err(|error| anyhow!("cannot write `{}`: {error}", path.display()))
 }
 
 /// The names in a folder, sorted.

@@ -36,8 +36,8 @@ pub(crate) use callers::{Bots, Proxies};
 pub(crate) use keeping::{Counters, Database, LedgerSettings, Place, Seal, StoreSettings, Witness};
 pub(crate) use tls::{Acme, Challenge, Sites, Tls, Unknown};
 pub(crate) use tracing::Tracing;
-pub(crate) use upstream::{Circuit, Health, Route, Upstream};
-pub(crate) use waf::{DetectOnly, Exclude, Waf};
+pub(crate) use upstream::{Circuit, DEFAULT as DEFAULT_UPSTREAM, Health, Route, Upstream};
+pub(crate) use waf::{Canary, Custom, DetectOnly, Exclude, Feed, FeedSource, Waf};
 pub(crate) use watch::{WatchRule, WatchSettings, WatchedLog};
 
 /// What a deployment is set to. Every path is absolute.

@@ -199,7 +199,7 @@ where
     Ok(sender)
 }
 
-fn connector(authorities: Option<&Path>) -> Result<TlsConnector, WitnessingError> {
+pub(crate) fn connector(authorities: Option<&Path>) -> Result<TlsConnector, WitnessingError> {
     let mut roots = RootCertStore::empty();
     match authorities {
         // A certificate of the system that cannot be read is one authority less, never one more.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::memory::Memory;
 use crate::program::Program;
-use crate::rule::EngineMode;
+use crate::rule::{Disruption, EngineMode, Place};
 use crate::seclang::{self, Fault, Source};
 use crate::transaction::{Facts, Paused, Scratch, Transaction};
 use crate::work::BUDGET_BYTES_DEFAULT;
@@ -77,6 +77,18 @@ impl Engine {
     #[must_use]
     pub fn resume(&self, paused: Paused) -> Transaction<'_> {
         Transaction::resumed(self, paused)
+    }
+
+    /// What the rules call themselves (SecComponentSignature), such as `OWASP_CRS/4.28.0`; once for each that does.
+    #[must_use]
+    pub fn components(&self) -> &[String] {
+        &self.program.settings.components
+    }
+
+    /// Rules that refuse by themselves what they match, and where they stand.
+    pub fn refusing(&self) -> impl Iterator<Item = (u32, &Place)> {
+        let refuses = |disruption: &Disruption| !matches!(disruption, Disruption::Pass | Disruption::Allow(_));
+        self.program.all_rules().filter(move |rule| refuses(&rule.disruption)).map(|rule| (rule.id, &rule.place))
     }
 
     /// How many rules there are, chained ones counted once.

@@ -29,6 +29,7 @@ mod rule;
 mod run;
 mod scan;
 mod seclang;
+pub mod selftest;
 mod store;
 mod transaction;
 mod transformation;

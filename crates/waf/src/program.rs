@@ -201,6 +201,11 @@ impl Program {
         Ok(program)
     }
 
+    /// All rules, phase by phase.
+    pub(crate) fn all_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.phases.iter().flatten().map(|step| &*step.rule)
+    }
+
     pub(crate) fn steps(&self, phase: Phase) -> &[Step] {
         let [one, two, three, four, five] = &self.phases;
         match phase {

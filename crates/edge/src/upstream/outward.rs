@@ -107,7 +107,7 @@ impl Outward {
     pub fn only_detects(&self) -> Vec<String> {
         let Some(shared) = self.shared.upgrade() else { return Vec::new() };
         let (live, now) = (shared.live.load(), shared.tools.clock.now());
-        live.waf.iter().flat_map(|waf| waf.only_detecting(now)).collect()
+        live.waf.load().iter().flat_map(|waf| waf.only_detecting(now)).collect()
     }
 
     /// What is left out of the firewall's rules at present.
@@ -115,7 +115,7 @@ impl Outward {
     pub fn excludes(&self) -> Vec<Exclude> {
         let Some(shared) = self.shared.upgrade() else { return Vec::new() };
         let (live, now) = (shared.live.load(), shared.tools.clock.now());
-        live.waf.iter().flat_map(|waf| waf.excluding(now)).cloned().collect()
+        live.waf.load().iter().flat_map(|waf| waf.excluding(now)).cloned().collect()
     }
 
     /// Shakes hands with a server on this machine as if it were the application `name`, or the first one, and ends the

@@ -75,7 +75,7 @@ impl Inspection {
             seconds: record.time.as_second(),
         };
         let only_detects = waf.only_detects(allowed.parts().uri.path(), record.time);
-        let mut transaction = waf.engine.begin(&facts, desk.take());
+        let mut transaction = waf.engine().begin(&facts, desk.take());
         waf.exclusions.apply(&mut transaction, allowed.parts(), record.time);
         if only_detects {
             // To the end of each phase: what a refusal would have ended is found as well.
@@ -239,9 +239,9 @@ impl Inspection {
         let refuses = !self.only_detects;
         let looked = tokio::task::spawn_blocking(move || {
             let _room = room;
-            let mut transaction = waf.engine.resume(paused);
+            let mut transaction = waf.engine().resume(paused);
             let refusal = side.body(&mut transaction, &text);
-            let refusal = refusal.filter(|_| refuses).map(|refusal| (Told::of(&transaction, &waf.digest), refusal));
+            let refusal = refusal.filter(|_| refuses).map(|refusal| (Told::of(&transaction, waf.mark()), refusal));
             (transaction.pause(), refusal)
         });
         let (paused, refusal) = looked.await.map_err(|_| broken())?;
@@ -256,9 +256,9 @@ impl Inspection {
     ) -> Result<(), Refusal> {
         let paused =
             self.paused.take().ok_or_else(|| Refusal::Fault(String::from("an inspection broke off before")))?;
-        let mut transaction = self.waf.engine.resume(paused);
+        let mut transaction = self.waf.engine().resume(paused);
         let refusal = run(&mut transaction).filter(|_| !self.only_detects);
-        let refusal = refusal.map(|refusal| (Told::of(&transaction, &self.waf.digest), refusal));
+        let refusal = refusal.map(|refusal| (Told::of(&transaction, self.waf.mark()), refusal));
         let paused = transaction.pause();
         self.judged(side, paused, refusal)
     }
@@ -281,13 +281,13 @@ impl Inspection {
     /// The last part.
     fn end(mut self) -> Last {
         let Some(paused) = self.paused.take() else { return Last::default() };
-        let transaction = self.waf.engine.resume(paused);
+        let transaction = self.waf.engine().resume(paused);
         let report = transaction.report();
         let would = self.only_detects && report.refusal.is_some() && report.exhausted.is_none();
-        let detected = would.then(|| Told::of(&transaction, &self.waf.digest));
+        let detected = would.then(|| Told::of(&transaction, self.waf.mark()));
         let (report, scratch) = transaction.end();
         self.leave(scratch);
-        let all = (self.waf.tell_all && !report.matches.is_empty()).then(|| told_whole(&report));
+        let all = (self.waf.settings.tell_all && !report.matches.is_empty()).then(|| told_whole(&report));
         Last { detected, all }
     }
 }

@@ -1,20 +1,32 @@
 //! Tests.
 
+use reeve_base::{SystemClock, Ticks};
 use reeve_policy::catalogue::Control;
 
 use super::*;
 
+struct At(Timestamp);
+
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    fn ticks(&self) -> Ticks {
+        Ticks::default()
+    }
+}
+
 fn waf(detect_only: Vec<DetectOnly>) -> Arc<Waf> {
     let mut controls = Controls::default();
     controls.demand(&Control::WafAttackSet(WafAttackSet::default()));
-    let settings = WafSettings { detect_only, ..WafSettings::default() };
-    Waf::new(&settings, &controls, Timestamp::UNIX_EPOCH).unwrap().unwrap()
+    Waf::new(&WafSettings { detect_only, ..WafSettings::default() }, &controls, &SystemClock::new()).unwrap().unwrap()
 }
 
 #[test]
 fn without_the_control_there_is_none() {
-    assert!(Waf::new(&WafSettings::default(), &Controls::default(), Timestamp::UNIX_EPOCH).unwrap().is_none());
-    assert!(waf(Vec::new()).engine.rules() > 3);
+    assert!(Waf::new(&WafSettings::default(), &Controls::default(), &SystemClock::new()).unwrap().is_none());
+    assert!(waf(Vec::new()).engine().rules() > 3);
 }
 
 #[test]
@@ -71,14 +83,14 @@ fn exclusions_are_checked_and_those_that_have_ended_are_passed_by() {
     let until: Timestamp = "2027-02-01T00:00:00Z".parse().unwrap();
     let decides = Exclude { rules: vec![9_709_019, 12], variable: None, ..exclude("/x", None, until) };
     let settings = WafSettings { exclude: vec![exclude("/search", None, until), decides], ..WafSettings::default() };
-    let error = Waf::new(&settings, &controls, Timestamp::UNIX_EPOCH).unwrap_err();
+    let error = Waf::new(&settings, &controls, &At(Timestamp::UNIX_EPOCH)).unwrap_err();
     let WafError::Exclusions(errors) = &error else { panic!("{error}") };
     assert_eq!(errors.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 1]);
     assert!(error.to_string().contains("rule 9709019 decides"), "{error}");
-    assert!(Waf::verify(&settings, &controls, Timestamp::UNIX_EPOCH).is_err());
-    let waf = Waf::new(&settings, &controls, until).unwrap().unwrap();
+    assert!(Waf::verify(&settings, &controls, &At(Timestamp::UNIX_EPOCH)).is_err());
+    let waf = Waf::new(&settings, &controls, &At(until)).unwrap().unwrap();
     assert_eq!(waf.excluding(until).count(), 0);
     let settings = WafSettings { exclude: vec![exclude("/search", None, until)], ..WafSettings::default() };
-    let waf = Waf::new(&settings, &controls, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+    let waf = Waf::new(&settings, &controls, &At(Timestamp::UNIX_EPOCH)).unwrap().unwrap();
     assert_eq!((waf.excluding(Timestamp::UNIX_EPOCH).count(), waf.excluding(until).count()), (1, 0));
 }

@@ -32,5 +32,6 @@ mod smuggling;
 mod traces;
 mod upstreams;
 mod validation;
+mod rule_set;
 mod waf;
 mod waf_findings;

@@ -262,8 +262,6 @@ pub const PLANNED: &[Planned] = &[
     plan("prove", "tls.scan_age"),
     plan("supply", "vcs.review"),
     plan("supply", "vuln.shift_left"),
-    plan("edge", "waf.custom"),
-    plan("edge", "waf.rule_age"),
     plan("watch", "watch.access_rules"),
     plan("watch", "watch.anomaly"),
     plan("watch", "watch.api_anomaly"),

@@ -92,6 +92,14 @@ pub(crate) struct WafStatus {
     /// What is left out of them.
     #[serde(default)]
     pub(crate) excludes: Vec<ExcludeStatus>,
+    /// Which they are; none if none run.
+    pub(crate) rules: Option<RulesStatus>,
+    /// The applications, as routes call them.
+    #[serde(default)]
+    pub(crate) apps: Vec<String>,
+    /// The rules of applications' own, by their canaries.
+    #[serde(default)]
+    pub(crate) custom: Vec<CanaryStatus>,
 }
 
 /// What is left out of rules, on a part of the site.
@@ -101,6 +109,28 @@ pub(crate) struct ExcludeStatus {
     pub(crate) what: String,
     /// From here on they hold again.
     pub(crate) until: jiff::Timestamp,
+}
+
+/// The rules that run.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RulesStatus {
+    /// `sha256:` and hexadecimal.
+    pub(crate) digest: String,
+    /// When they were made, if anybody knows.
+    pub(crate) made: Option<jiff::Timestamp>,
+}
+
+/// A rule of an application's own.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CanaryStatus {
+    /// The application.
+    pub(crate) app: String,
+    /// The rule's id.
+    pub(crate) rule: u32,
+    /// Path and query that it must refuse.
+    pub(crate) canary: String,
+    /// Path and query that must be served.
+    pub(crate) twin: String,
 }
 
 /// What the deployment says of its lists of bots.

@@ -106,7 +106,7 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> anyhow::Result<ExitCode>
         return change::run(&check(old, today), &check(new, today), args.json, screen);
     }
     let files = if args.files.is_empty() {
-        deployment(&args.config.config, today)
+        deployment(&args.config.config, today, screen)
     } else {
         args.files.iter().map(|path| check(path, today)).collect()
     };
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> anyhow::Result<ExitCode>
 }
 
 /// The settings of this folder, and the policy that they name.
-fn deployment(config: &Path, today: Date) -> Vec<Checked> {
+fn deployment(config: &Path, today: Date, screen: &Screen) -> Vec<Checked> {
     let mut settings = check(config, today);
     let policy = match &settings.outcome {
         Outcome::Judged(judged) => named_policy(config, &judged.source),
@@ -134,8 +134,12 @@ fn deployment(config: &Path, today: Date) -> Vec<Checked> {
     let policy = policy.map(|path| check(&path, today));
     // Each may be without fault, and the two together not.
     if let Outcome::Judged(judged) = &mut settings.outcome
-        && let Ok(deployment) = Deployment::read(config, &SystemClock::new())
+        && let Ok(mut deployment) = Deployment::read(config, &SystemClock::new())
     {
+        // What is wrong with them is found again below, with its place.
+        if deployment.prepare_rules(&SystemClock::new()).is_ok() {
+            deployment.show_rules(screen);
+        }
         let fault = deployment.verify(&SystemClock::new());
         let survey = if fault.is_none() { deployment.survey(&SystemClock::new()) } else { Vec::new() };
         judged.faults.extend(fault.into_iter().chain(survey));

@@ -5,6 +5,7 @@ mod history;
 mod house;
 pub(crate) mod mutate;
 mod progress;
+mod rules;
 mod scratch;
 mod secure_back;
 

@@ -70,7 +70,7 @@ fn serve(
     sockets: Vec<Inherited>,
 ) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock::new());
-    let deployment = Deployment::read(&args.config.config, &*clock)?;
+    let mut deployment = Deployment::read(&args.config.config, &*clock)?;
     deployment::show_warnings(&deployment.warnings, screen);
     // Before the sandbox, inside which nothing can be run, and before the keys, which it has no business with.
     let hook = deployment.start_hook()?;
@@ -92,6 +92,8 @@ fn serve(
     for line in shut_in.warnings().iter().chain(&shut_in.notes) {
         screen.complain(format_args!("sandbox: {line}"));
     }
+    // Nothing is served yet, and nobody waits for this thread.
+    deployment.prepare_rules(&*clock)?;
     if let Some(predecessor) = predecessor {
         // As much as can be known without what the other process holds.
         deployment.rehearse(&*clock)?;
@@ -112,6 +114,7 @@ fn serve(
         let me = format!("uid:{}", rustix::process::getuid().as_raw());
         deployment.record_system(&keeping).await?;
         keeping.act(&act("gateway.start", &me, "start", &deployment)).await?;
+        deployment.record_rules(&keeping, &me).await?;
         let settings = deployment.edge(&keeping).await;
         let relay = Arc::new(Relay::new(keeping.recorder()));
         let (gateway, writer) = deployment.start(&clock, &keeping, &relay, settings, sockets)?;

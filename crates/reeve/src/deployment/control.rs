@@ -29,6 +29,8 @@ pub(crate) enum Request {
         /// Which, by its absolute path; the one that was started if nothing is said.
         program: Option<PathBuf>,
     },
+    /// Look at the feed of rules now, and take up what is newer.
+    UpdateRules,
     /// What runs, and how its ledger, keys and store are.
     Status,
     /// What the gateway counts, and how long requests take by route.

@@ -1,34 +1,77 @@
 //! The rules of the firewall, from the files that the settings name.
 
+mod survey;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reeve_base::{Diagnostic, Severity, Timestamp};
-use reeve_edge::{DetectOnly, Exclude, RuleFiles as Ordered, RuleShelf, WafSettings};
-use reeve_policy::catalogue::Controls;
-use reeve_waf::{Engine, ExclusionError, Fault, Source, SourceError};
+use reeve_base::Timestamp;
+use reeve_edge::{
+    Canary, CustomRules, DetectOnly, Exclude, RuleFiles as Ordered, RuleOrigin, RuleShelf, SelfTest, TestShelf,
+    WafSettings,
+};
+use reeve_waf::{Source, SourceError};
 
-use crate::diagnostics::plural;
+use crate::feed::{Cabinet, FeedSet};
 use crate::rule_files::{self, RuleFiles};
 use crate::settings::{self, Settings};
 
-/// What the settings mean for the gateway.
+pub(super) use survey::{detecting, ended, explained, not_excluded, survey, unmatched};
+
+/// What the settings mean for the gateway, with the rules that the feed has brought if it has brought some.
 pub(super) fn edge(settings: &Settings) -> WafSettings {
-    let detect_only = settings.waf.detect_only.iter();
+    with_feed(&settings.waf, Cabinet::of(settings).and_then(|cabinet| cabinet.current()))
+}
+
+/// The same with rules of the feed that have not been taken up yet.
+pub(crate) fn with_feed(waf: &settings::Waf, brought: Option<FeedSet>) -> WafSettings {
+    let named: Vec<_> = waf.rules.iter().map(|path| path.value.clone()).collect();
+    let rules = match brought {
+        Some(set) => Some(Arc::new(Brought { files: shelf(vec![set.folder.clone()]), set }) as Arc<dyn RuleShelf>),
+        None => (!named.is_empty()).then(|| shelf(named) as Arc<dyn RuleShelf>),
+    };
+    let detect_only = waf.detect_only.iter();
+    let custom = waf.custom.iter().map(|custom| custom_rules(custom.file.value.clone(), canaries(custom)));
+    let tests = waf.tests.as_ref().map(|tests| Arc::new(Tests(tests.value.clone())) as Arc<dyn TestShelf>);
     WafSettings {
+        rules,
         detect_only: detect_only.map(|one| DetectOnly { path: one.path.clone(), until: one.until }).collect(),
-        exclude: settings.waf.exclude.iter().map(left_out).collect(),
-        budget: settings.waf.budget,
-        tell_all: settings.waf.tell_all,
-        ..waf_rules(settings.waf.rules.iter().map(|path| path.value.clone()).collect())
+        exclude: waf.exclude.iter().map(left_out).collect(),
+        budget: waf.budget,
+        tell_all: waf.tell_all,
+        digest: waf.digest.as_ref().map(|digest| digest.value.clone()),
+        custom: custom.collect(),
+        self_test: if waf.self_test.value { SelfTest::Demanded } else { SelfTest::LeftOut },
+        tests,
+        prepared: None,
     }
 }
+
+fn shelf(named: Vec<PathBuf>) -> Arc<Named> {
+    Arc::new(Named { named, files: RuleFiles::default() })
+}
+
+/// Rules of an application's own, out of a file.
+pub(crate) fn custom_rules(file: PathBuf, canaries: Vec<Canary>) -> CustomRules {
+    CustomRules { shelf: shelf(vec![file]), canaries }
+}
+
+fn canaries(custom: &settings::Custom) -> Vec<Canary> {
+    let app = custom.app.as_ref().map_or(settings::DEFAULT_UPSTREAM, |app| app.value.as_str());
+    let canary = |canary: &settings::Canary| Canary {
+        app: app.to_owned(),
+        rule: canary.rule,
+        attack: canary.attack.clone(),
+        twin: canary.twin.clone(),
+    };
+    custom.canaries.iter().map(canary).collect()
+}
+
 
 /// Folders and files of rules; none for those that are built in.
 pub(crate) fn waf_rules(named: Vec<PathBuf>) -> WafSettings {
     let some = !named.is_empty();
-    let shelf = || Arc::new(Named { named, files: RuleFiles::default() }) as Arc<dyn RuleShelf>;
-    WafSettings { rules: some.then(shelf), ..WafSettings::default() }
+    WafSettings { rules: some.then(|| shelf(named) as Arc<dyn RuleShelf>), ..WafSettings::default() }
 }
 
 fn left_out(one: &settings::Exclude) -> Exclude {
@@ -41,108 +84,6 @@ fn left_out(one: &settings::Exclude) -> Exclude {
         until: one.until,
     }
 }
-
-/// What is left out of rules and need not be written any more.
-pub(super) fn ended(settings: &Settings, now: Timestamp) -> Vec<Diagnostic> {
-    let ended = settings.waf.exclude.iter().filter(|one| now >= one.until);
-    let warn = |one: &settings::Exclude| {
-        let message = format!("the rules hold again: {}", left_out(one));
-        let help = "remove the entry, or look into it again and give it another day; `reeve waf suggest` shows what it lets by";
-        Diagnostic::warning("settings::exclude", message).at(one.span.clone(), "has ended").help(help)
-    };
-    ended.map(warn).collect()
-}
-
-/// What a check says of the firewall, beside faults: where rules only find, what is left out, what rule files switch off.
-pub(super) fn survey(settings: &Settings, controls: &Controls, now: Timestamp) -> Vec<Diagnostic> {
-    let mut told = detecting(settings, controls, now);
-    told.extend(ended(settings, now));
-    let Some(control) = &controls.waf_attack_set else { return told };
-    let holding: Vec<_> = settings.waf.exclude.iter().filter(|one| now < one.until).collect();
-    if let Some(first) = holding.iter().min_by_key(|one| one.until) {
-        let count = plural(holding.len(), "exclusion");
-        let end = first.until.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d at %H:%M UTC");
-        let message = format!("{count} from the firewall's rules, the first until {end}: {}", left_out(first));
-        let note = Diagnostic::warning("settings::exclude", message).at(first.span.clone(), "the first to end");
-        told.push(Diagnostic { severity: Severity::Note, ..note.help("`reeve prove` shows them with the clause") });
-    }
-    if settings.waf.rules.is_empty() && holding.is_empty() {
-        return told;
-    }
-    // What cannot be loaded is told as a fault.
-    let Ok(engine) = edge(settings).engine(control) else { return told };
-    told.extend(holding.iter().filter_map(|one| unread(one, &engine)));
-    let span = settings.waf.rules.first().map(|rules| rules.span.clone()).unwrap_or_default();
-    let warn = |fault: &Fault| {
-        let message = format!("{}:{}: {}", fault.place.file, fault.place.line, fault.message);
-        let warning =
-            Diagnostic::warning("settings::waf", message).at(span.clone(), "in the rules that are named here");
-        if let Some(help) = &fault.help { warning.help(help) } else { warning }
-    };
-    told.extend(engine.disarmed_sometimes().iter().take(WARNINGS_MAX).map(warn));
-    told
-}
-
-/// Whoever leaves out that a body could not be read leaves out all that might be found in it.
-fn unread(one: &settings::Exclude, engine: &Engine) -> Option<Diagnostic> {
-    let about = |rule: &&u32| UNREAD.iter().any(|variable| engine.looks_at(**rule, variable));
-    let rule = one.rules.value.iter().find(about)?;
-    let message = format!("bodies that cannot be read pass unseen under `{}`", one.path.value);
-    let why = format!("rule {rule} is what refuses them");
-    let help = "let rules only find there for a time, which the evidence shows as what it is, or have the client send what its Content-Type says";
-    Some(Diagnostic::warning("settings::exclude", message).at(one.rules.span.clone(), why).help(help))
-}
-
-/// What says that a body could not be read, or not in one way only.
-const UNREAD: [&str; 4] =
-    ["REQBODY_ERROR", "REQBODY_PROCESSOR_ERROR", "MULTIPART_STRICT_ERROR", "MULTIPART_UNMATCHED_BOUNDARY"];
-
-/// Points at the exclusions that cannot be.
-pub(super) fn not_excluded(settings: &Settings, errors: &[(usize, ExclusionError)]) -> Option<Diagnostic> {
-    let place = |at: usize, error: &ExclusionError| {
-        let one = settings.waf.exclude.get(at)?;
-        let of_rule = matches!(error, ExclusionError::Unknown { .. } | ExclusionError::Needed { .. });
-        let variable = one.variable.as_ref().filter(|_| !of_rule);
-        Some(variable.map_or_else(|| one.rules.span.clone(), |variable| variable.span.clone()))
-    };
-    let (_, first) = errors.first()?;
-    let mut fault = match errors {
-        [(_, only)] => Diagnostic::error("settings::exclude", only.to_string()),
-        _ => Diagnostic::error("settings::exclude", format!("{} exclusions cannot be", errors.len())),
-    };
-    for (at, error) in errors.iter().take(ERRORS_MAX) {
-        let text = if errors.len() == 1 { String::from("left out here") } else { error.to_string() };
-        fault = fault.at(place(*at, error)?, text);
-    }
-    let mut helps: Vec<String> = Vec::new();
-    for (_, error) in errors.iter().take(ERRORS_MAX) {
-        let help = if errors.len() == 1 { first.help() } else { format!("{error}: {}", error.help()) };
-        if !helps.contains(&help) {
-            helps.push(help);
-        }
-    }
-    Some(fault.help(helps.join("; ")))
-}
-
-/// Where nothing is refused although the policy promises it, and where that is over.
-pub(super) fn detecting(settings: &Settings, controls: &Controls, now: Timestamp) -> Vec<Diagnostic> {
-    if controls.waf_attack_set.is_none() {
-        return Vec::new();
-    }
-    let warn = |route: &settings::DetectOnly| {
-        let (message, help) = if now < route.until {
-            let message = format!("the policy promises `waf.attack_set`, and under `{}` rules only find", route.path);
-            (message, "events with the outcome `detected` say what would be refused; let it end when they are none")
-        } else {
-            (format!("rules refuse again under `{}`", route.path), "remove the entry")
-        };
-        Diagnostic::warning("settings::detect-only", message).at(route.span.clone(), "set here").help(help)
-    };
-    settings.waf.detect_only.iter().map(warn).collect()
-}
-
-const WARNINGS_MAX: usize = 20;
-const ERRORS_MAX: usize = 20;
 
 /// Folders and files of rules. What is in them is looked up each time.
 #[derive(Debug)]
@@ -167,5 +108,66 @@ impl RuleShelf for Named {
         let mut arranged = arranged.map_err(|error| error.to_string())?;
         let rules = arranged.files.split_off(arranged.set_up.min(arranged.files.len()));
         Ok(Ordered { set_up: arranged.files, rules })
+    }
+
+    fn label(&self, name: &str, beside: Option<&str>) -> String {
+        rule_files::label(&self.named, name, beside)
+    }
+
+    /// The time of the youngest file. Package managers leave files the times of their making.
+    fn made(&self, read: &[(String, Option<String>)]) -> Option<Timestamp> {
+        let time = |(name, beside): &(String, Option<String>)| rule_files::written(name, beside.as_deref());
+        // One whose time is not known may be the youngest.
+        let times: Option<Vec<_>> = read.iter().map(time).collect();
+        times?.into_iter().max()
+    }
+}
+
+/// Rules that a feed has brought.
+#[derive(Debug)]
+struct Brought {
+    files: Arc<Named>,
+    set: FeedSet,
+}
+
+impl Source for Brought {
+    fn read(&self, name: &str, beside: Option<&str>) -> Result<Vec<u8>, SourceError> {
+        self.files.read(name, beside)
+    }
+
+    fn list(&self, pattern: &str, beside: Option<&str>) -> Result<Vec<String>, SourceError> {
+        self.files.list(pattern, beside)
+    }
+}
+
+impl RuleShelf for Brought {
+    fn files(&self) -> Result<Ordered, String> {
+        self.files.files()
+    }
+
+    fn label(&self, name: &str, beside: Option<&str>) -> String {
+        self.files.label(name, beside)
+    }
+
+    fn origin(&self) -> RuleOrigin {
+        RuleOrigin::Feed
+    }
+
+    fn version(&self) -> Option<String> {
+        Some(self.set.version.clone())
+    }
+
+    fn made(&self, _: &[(String, Option<String>)]) -> Option<Timestamp> {
+        Some(self.set.made)
+    }
+}
+
+/// A folder or file of tests.
+#[derive(Debug)]
+struct Tests(PathBuf);
+
+impl TestShelf for Tests {
+    fn files(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+        rule_files::tests(&self.0)
     }
 }

@@ -73,6 +73,7 @@ impl Keeping {
         let _ = self.scripts.set(gateway.scripts());
         let _ = self.learning.set(gateway.learning());
         self.meter(gateway.meters());
+        self.attend_rules(gateway.firewall());
     }
 
     /// How the gateway reaches its applications.
@@ -107,7 +108,7 @@ impl Keeping {
 
     /// Does what is due, for as long as this is polled.
     pub(crate) async fn care(&self) {
-        tokio::join!(self.care_for_certificates(), self.tell_performance());
+        tokio::join!(self.care_for_certificates(), self.tell_performance(), self.care_for_rules());
     }
 
     async fn care_for_certificates(&self) {

@@ -21,6 +21,7 @@ impl Keeping {
         let outcome = match request {
             Request::Reload | Request::Upgrade { .. } => Err(anyhow::anyhow!("only a running gateway can do that")),
             Request::Status => self.status().await,
+            Request::UpdateRules => self.update_rules(asker).await,
             Request::Top => self.top(),
             Request::Find { key, value, limit } => self.find(key, value, limit).await,
             Request::Evidence { rows } => self.evidence(rows, asker).await,
@@ -83,7 +84,7 @@ impl Keeping {
                 "list": reeve_edge::list_date(reeve_edge::SHIPPED_AGENTS).ok(),
                 "judges": self.bans.judged_prints(),
             },
-            "waf": { "only_detects": self.only_detects(), "excludes": self.excludes() },
+            "waf": self.rules_status(),
             "firewall": self.firewall.get().map(|firewall| firewall.status()),
             "store_files": self.store_files(),
             "sandbox": self.sandbox,
@@ -225,7 +226,7 @@ impl Keeping {
 }
 
 /// Looks backwards through the ledger, newest first.
-fn search(reader: &Reader, key: &str, value: &str, limit: usize) -> anyhow::Result<Vec<Value>> {
+pub(super) fn search(reader: &Reader, key: &str, value: &str, limit: usize) -> anyhow::Result<Vec<Value>> {
     let size = reader.checkpoint()?.head().size;
     let needle = value.as_bytes();
     let mut found = Vec::new();

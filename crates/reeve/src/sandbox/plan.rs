@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::Deployment;
-use crate::settings::{Access, Database, Place, Settings, Tls, WatchedLog};
+use crate::settings::{Access, Database, FeedSource, Place, Settings, Tls, Waf, WatchedLog};
 
 /// What may be done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +105,7 @@ impl Plan {
             // And at every reload; a set-up may lie beside them.
             plan.read(&rules.value);
         }
+        plan.firewall(&settings.waf);
         for watch in &settings.watch {
             // The whole folder, even a shared one: rotation puts another file under the name.
             // Journals are read by a helper that is not shut in.
@@ -127,6 +128,20 @@ impl Plan {
         plan.read(Path::new("/proc/sys/kernel/osrelease"));
         plan.read(Path::new("/proc/sys/kernel/random/boot_id"));
         plan
+    }
+
+    /// What is read beside the rules, at every reload and at every look at the feed.
+    fn firewall(&mut self, waf: &Waf) {
+        for custom in &waf.custom {
+            self.read_again(&custom.file.value, "application's rules");
+        }
+        waf.tests.iter().for_each(|tests| self.read(&tests.value));
+        let Some(feed) = &waf.feed else { return };
+        feed.ca.iter().for_each(|ca| self.read(&ca.value));
+        if let FeedSource::File(manifest) = &feed.source.value {
+            // Beside it lie the files that it names.
+            manifest.parent().into_iter().for_each(|folder| self.read(folder));
+        }
     }
 
     /// Where ledger, records and objects are. The root key's seal is not among them: it is opened before.

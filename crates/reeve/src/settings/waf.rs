@@ -1,6 +1,8 @@
 //! The rules of the firewall, and where they only find: `[waf]`.
 
+mod custom;
 mod exclude;
+mod feed;
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +14,12 @@ use reeve_base::{Diagnostic, Size, Span, Timestamp};
 use super::Located;
 use super::read::{is_path, resolved};
 
+pub(crate) use custom::{Canary, Custom};
 pub(crate) use exclude::Exclude;
+pub(crate) use feed::{Feed, FeedSource};
 
 /// What a deployment says of its firewall.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Waf {
     /// Folders and files of rules, in their order; none for those that are built in.
     pub(crate) rules: Vec<Located<PathBuf>>,
@@ -27,6 +31,25 @@ pub(crate) struct Waf {
     pub(crate) budget: Option<Size>,
     /// Whether events name all rules that spoke, of every request.
     pub(crate) tell_all: bool,
+    /// The digest that they must have.
+    pub(crate) digest: Option<Located<String>>,
+    /// Whether they must stand the self-test before they get traffic.
+    pub(crate) self_test: Located<bool>,
+    /// A folder or file of tests that they must pass as well.
+    pub(crate) tests: Option<Located<PathBuf>>,
+    /// Rules of applications' own.
+    pub(crate) custom: Vec<Custom>,
+    /// Where newer ones come from.
+    pub(crate) feed: Option<Feed>,
+}
+
+impl Default for Waf {
+    fn default() -> Self {
+        let self_test = Located { value: true, span: 0..0 };
+        let (rules, detect_only, exclude, custom) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (budget, tell_all, digest, tests, feed) = (None, false, None, None, None);
+        Self { rules, detect_only, exclude, budget, tell_all, digest, self_test, tests, custom, feed }
+    }
 }
 
 /// A part of the site on which rules only find, until a day.
@@ -57,9 +80,37 @@ pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
     let budget = budget(&mut fields);
     let (detect_only, exclude) = (fields.value("detect_only"), fields.value("exclude"));
     let tell_all = fields.optional("tell_all").unwrap_or_default();
+    let digest = read_digest(&mut fields, rules.is_empty());
+    let self_test = fields.optional("self_test").unwrap_or(Located { value: true, span: 0..0 });
+    let tests = fields.optional("tests").map(|path| resolved(folder, path));
+    let (custom, feed) = (fields.value("custom"), fields.table("feed"));
     fields.finish();
     let rules = rules.into_iter().map(|path| resolved(folder, path)).collect();
-    Waf { rules, detect_only: read_all(detect_only, faults), exclude: exclude::read(exclude, faults), budget, tell_all }
+    let feed = feed.and_then(|table| feed::read(table, folder, faults));
+    if let (Some(feed), Some(digest)) = (&feed, &digest) {
+        let fault = Diagnostic::error("settings::waf-pinned-feed", "rules that are pinned cannot follow a feed");
+        let fault = fault.at(digest.span.clone(), "pinned here").at(feed.source.span.clone(), "newer ones come from here");
+        faults.push(fault.help("leave out `digest`: what a feed brings is signed; or leave out `[waf.feed]`"));
+    }
+    let (detect_only, custom) = (read_all(detect_only, faults), custom::read(custom, folder, faults));
+    let exclude = exclude::read(exclude, faults);
+    Waf { rules, detect_only, exclude, budget, tell_all, digest, self_test, tests, custom, feed }
+}
+
+/// The digest of rules that are named: those in the binary are what the binary is.
+fn read_digest(fields: &mut Fields<'_, '_>, built_in: bool) -> Option<Located<String>> {
+    let digest = fields.optional::<Located<String>>("digest")?;
+    let hexadecimal = |text: &str| text.len() == 64 && text.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+    if !digest.value.strip_prefix("sha256:").is_some_and(hexadecimal) {
+        let fault = Diagnostic::error("document::wrong-value", "`digest` is no digest of a rule set");
+        let help = "write what `reeve waf pin` prints: `sha256:` and 64 hexadecimal digits";
+        fields.faults().push(fault.at(digest.span.clone(), "this value").help(help));
+    } else if built_in {
+        let fault = Diagnostic::error("settings::waf-pin", "`digest` pins rules, and `rules` names none");
+        let help = "name the folder in `rules`; the rules in the binary change with it and with nothing else";
+        fields.faults().push(fault.at(digest.span.clone(), "this value").help(help));
+    }
+    Some(digest)
 }
 
 /// Less would refuse what everybody sends; more bounds nothing.

@@ -17,6 +17,8 @@ fn every_fault_of_settings_is_shown_with_its_remedy() {
         "session",
         "waf",
         "exclude",
+        "waf-rules",
+        "waf-pins",
         "upstreams",
         "callers",
         "no-proxies",

@@ -268,3 +268,47 @@ fn rule_files_that_disarm_the_rules_are_refused_or_told_of() {
         insta::assert_snapshot!(format!("waf-disarmed-{name}"), transcript);
     }
 }
+
+/// Pairs of a rule folder.
+fn rule_folder() -> TempDir {
+    bench(&[
+        ("crs/crs-setup.conf", "SecComponentSignature \"EXAMPLE/1.2\"\n"),
+        ("crs/rules/a.conf", "SecRule ARGS \"@pmFromFile words.data\" \"id:1,phase:2,deny,t:none\"\n"),
+        ("crs/rules/words.data", "attack\n"),
+        ("crs/README.md", "not read\n"),
+    ])
+}
+
+#[test]
+fn a_digest_is_of_what_is_read_wherever_it_lies() {
+    let folder = rule_folder();
+    let pin = |args: &[&str]| run(folder.path(), &[&["waf", "pin"], args].concat(), b"");
+    insta::assert_snapshot!("waf-pin", pin(&["--rules", "crs"]).transcript());
+    insta::assert_snapshot!("waf-pin-files", pin(&["--rules", "crs", "--files"]).transcript());
+    let first = pin(&["--rules", "crs"]).stdout;
+    fs::rename(folder.path().join("crs"), folder.path().join("elsewhere")).unwrap();
+    assert_eq!(pin(&["--rules", "elsewhere"]).stdout, first);
+    fs::write(folder.path().join("elsewhere/README.md"), "still not read").unwrap();
+    assert_eq!(pin(&["--rules", "elsewhere"]).stdout, first);
+    fs::write(folder.path().join("elsewhere/rules/words.data"), "attack\nanother\n").unwrap();
+    assert_ne!(pin(&["--rules", "elsewhere"]).stdout, first);
+}
+
+#[test]
+fn a_feed_is_signed_by_its_key_and_grows() {
+    let folder = rule_folder();
+    let feed = |args: &[&str]| run(folder.path(), &[&["waf", "feed"], args].concat(), b"");
+    let key = feed(&["key", "--name", "rules.example.com/waf", "feed.key"]);
+    assert!(key.code == 0 && key.stdout.starts_with("rules.example.com/waf+"), "{}", key.transcript());
+    assert_ne!(feed(&["key", "--name", "x", "feed.key"]).code, 0, "a key is not written over");
+    let sign = |key: &str| feed(&["sign", "crs", "--key", key, "--version", "1.2", "--out", "out"]);
+    assert_eq!(sign("feed.key").code, 0);
+    let first = fs::read_to_string(folder.path().join("out/feed.note")).unwrap();
+    assert!(first.contains("\"serial\": 1") && first.contains("rules/words.data") && !first.contains("README"), "{first}");
+    assert_eq!(sign("feed.key").code, 0);
+    assert!(fs::read_to_string(folder.path().join("out/feed.note")).unwrap().contains("\"serial\": 2"));
+    assert_eq!(feed(&["key", "--name", "rules.example.com/waf", "other.key"]).code, 0);
+    let stranger = sign("other.key");
+    assert!(stranger.code != 0 && stranger.stderr.contains("sign with the key of the feed"), "{}", stranger.transcript());
+    insta::assert_snapshot!("waf-feed-no-key", sign("crs/README.md").transcript());
+}

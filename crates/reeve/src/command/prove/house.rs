@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::command::witness;
 use crate::deployment::{self, Socket};
-use crate::keeping::{self, Act, Followed, Keeping, Kept, Recorded, UptimePlan, Watched, Weakening};
+use crate::keeping::{self, Act, Followed, Keeping, Kept, Recorded, RulePlan, UptimePlan, Watched, Weakening};
 use crate::settings::{self, Located};
 
 use super::scratch::{Twist, Unrecorded};
@@ -159,6 +159,26 @@ impl House {
     pub(crate) async fn measure(&self, target: &Target, controls: &Controls) -> anyhow::Result<()> {
         self.keeping.promise_uptime(controls, Some(UptimePlan { target: target.clone(), by_name: false }));
         self.keeping.measure_now().await
+    }
+
+    /// Records which rules run.
+    ///
+    /// # Errors
+    /// When that cannot be recorded.
+    pub(crate) async fn record_rules(&self, gateway: &Gateway) -> anyhow::Result<()> {
+        match gateway.firewall().facts() {
+            Some(facts) => self.keeping.record_rules(&facts, "scratch").await,
+            None => Ok(()),
+        }
+    }
+
+    /// Follows a feed, and takes up what it has now.
+    ///
+    /// # Errors
+    /// When that cannot be used.
+    pub(crate) async fn follow_rules(&self, plan: RulePlan) -> anyhow::Result<()> {
+        self.keeping.follow_rules(plan);
+        self.keeping.update_rules("scratch").await.map(drop)
     }
 
     /// What the gateway hands its requests to.

@@ -13,7 +13,7 @@ use reeve_base::{Clock, Period, Rate, SystemClock, SystemEntropy, Verdict};
 use reeve_policy::Policy;
 use reeve_policy::catalogue::{
     BanAuto, BanHttp, BanSsh, Control, Controls, HdrFrame, LogPerf, NetOpenPorts, PortRange, RateHeader, RateIp,
-    RateUser, RouteRate, TlsFloor, TlsVersion, UrlPath,
+    RateUser, RouteRate, TlsFloor, TlsVersion, UrlPath, WafAttackSet,
 };
 use reeve_prove::Options;
 use serde::Serialize;
@@ -134,6 +134,7 @@ fn off(control: &Control) -> Off {
         Control::LogCipher(_) => Off::Twisted(Twist { plain_log: true, ..Twist::default() }),
         Control::BodyNoPersist(_) => Off::Twisted(Twist { hoarding: true, ..Twist::default() }),
         Control::CacheCipher(_) => Off::Twisted(Twist { caching: true, ..Twist::default() }),
+        Control::WafRuleAge(_) => Off::Twisted(Twist { stale_rules: true, ..Twist::default() }),
         Control::StoreCipherHeader(_) => Off::Twisted(Twist { bare_store: true, ..Twist::default() }),
         Control::TlsCipherBits(_)
         | Control::TlsAcme(_)
@@ -156,6 +157,7 @@ fn off(control: &Control) -> Off {
         | Control::InputFormat(_)
         | Control::InputCharset(_)
         | Control::WafAttackSet(_)
+        | Control::WafCustom(_)
         | Control::ErrorPage(_)
         | Control::ErrorNoDebug(_)
         | Control::BanHttp(_)
@@ -231,6 +233,7 @@ fn with_a_route(routes: Vec<RouteRate>) -> Vec<RouteRate> {
 fn supporting(control: &Control) -> Vec<Control> {
     match control {
         Control::CoverageSection(_) => vec![Control::HdrFrame(HdrFrame::default())],
+        Control::WafRuleAge(_) => vec![Control::WafAttackSet(WafAttackSet::default())],
         _ => Vec::new(),
     }
 }
@@ -276,6 +279,8 @@ fn inside(control: &Control) -> Inside {
         | Control::BotUa(_)
         | Control::BotSignature(_)
         | Control::WafAttackSet(_)
+        | Control::WafCustom(_)
+        | Control::WafRuleAge(_)
         | Control::HostFirewall(_)
         | Control::StoreCipherHeader(_) => Inside::Kept,
         Control::BanSsh(_) => Inside::WithSshLog,

@@ -9,7 +9,7 @@ use anyhow::Context;
 use reeve_base::{Clock, Entropy, SystemClock, SystemEntropy};
 use reeve_edge::{
     AccessLog, Bans, BotSettings, Certificate, ContractSettings, Gateway, LocalAuthority, ProxySettings, Routing,
-    ServerAddress, Session, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings, WafSettings,
+    ServerAddress, Session, Settings, Sites, Tools, UpstreamScheme, UpstreamSettings,
 };
 use reeve_policy::catalogue::Controls;
 use reeve_prove::Target;
@@ -17,6 +17,7 @@ use reeve_prove::Target;
 use crate::application::{self, Application, Manners};
 
 use super::house::{House, HousePlan, Travel};
+use super::rules::ScratchRules;
 use super::secure_back::{Pins, SecureBack};
 use super::weak_front::{WeakFront, Weakness};
 use super::{authorities, firewall};
@@ -51,6 +52,8 @@ pub(crate) struct Twist {
     pub(crate) unfiltered: bool,
     /// A cache beside the application keeps in clear what it is sent.
     pub(crate) caching: bool,
+    /// Nobody follows the feed of rules.
+    pub(crate) stale_rules: bool,
 }
 
 /// What is not recorded.
@@ -134,6 +137,7 @@ impl Scratch {
         if twist.unpinned {
             controls.tls_pin = None;
         }
+        let rules = ScratchRules::new(&controls, folder.path(), &data, &*clock)?;
         let authority = LocalAuthority {
             folder: folder.path().to_owned(),
             names: vec![ip.to_string(), String::from("localhost")],
@@ -152,7 +156,7 @@ impl Scratch {
             routing: Routing::default(),
             proxies: ProxySettings::default(),
             bots: BotSettings::default(),
-            waf: WafSettings::default(),
+            waf: rules.edge.clone(),
             pages: None,
             tracing: None,
             workers: 1,
@@ -171,6 +175,7 @@ impl Scratch {
         let gateway = Gateway::start(settings, &controls, tools)?;
         if let Some(house) = &house {
             house.attend(&gateway);
+            rules.follow(house, &gateway, twist.stale_rules).await?;
         }
         if let Some(travel) = travel {
             travel.arrive();

@@ -182,12 +182,19 @@ impl Running<'_> {
         }
     }
 
+    /// With the firewall's rules, which take their time.
+    async fn prepared(&self, mut deployment: Deployment) -> anyhow::Result<Deployment> {
+        let clock = Arc::clone(&self.foundation.clock);
+        spawn_blocking(move || deployment.prepare_rules(&*clock).map(|()| deployment)).await?
+    }
+
     /// What is new is recorded before it takes effect: while nothing can be recorded, nothing can be changed.
     async fn try_reload(&mut self, asker: &str) -> anyhow::Result<String> {
-        let deployment = Deployment::read(self.config, &*self.foundation.clock)?;
+        let deployment = self.prepared(Deployment::read(self.config, &*self.foundation.clock)?).await?;
         deployment.rehearse(&*self.foundation.clock)?;
         self.keeping()?.act(&act("gateway.reload", asker, "reload", &deployment)).await?;
         deployment.record_system(self.keeping()?).await?;
+        deployment.record_rules(self.keeping()?, asker).await?;
         let settings = deployment.edge(self.keeping()?).await;
         let reloaded = deployment.reload(&self.gateway, self.keeping()?, &settings);
         if reloaded.is_err() {
@@ -289,6 +296,7 @@ impl Running<'_> {
         let controls = Controls::of(&self.now().policy);
         keeping.follow(keeping::on_failure(&controls));
         keeping.roll_up(&controls);
+        self.now().follow_rules(&keeping);
         self.now().exempt(&keeping);
         self.socket = Some(Socket::open(&self.started.loaded.settings.data.value)?);
         self.relay.resume(keeping.recorder());

@@ -14,6 +14,23 @@ pub(super) fn check(settings: &Settings, faults: &mut Faults) {
     named_twice(settings, faults);
     routes(settings, faults);
     unreached(settings, faults);
+    custom_rules(settings, faults);
+}
+
+/// Rules for an application that nobody knows.
+fn custom_rules(settings: &Settings, faults: &mut Faults) {
+    let names = || settings.upstreams().map(|upstream| upstream.name.value.as_str());
+    for app in settings.waf.custom.iter().filter_map(|custom| custom.app.as_ref()) {
+        if names().any(|name| name == app.value) {
+            continue;
+        }
+        let fault = Diagnostic::error("settings::unknown-upstream", format!("no upstream is called `{}`", app.value));
+        let fault = fault.at(app.span.clone(), "this name");
+        faults.push(match nearest(&app.value, names()) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None => fault.help("rules of `[upstream]` need no `app`"),
+        });
+    }
 }
 
 fn servers(upstream: &Upstream, faults: &mut Faults) {
