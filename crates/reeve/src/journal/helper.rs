@@ -131,8 +131,8 @@ fn location(source: &Source) -> Vec<String> {
 fn begin(place: &JournalPlace) -> [String; 1] {
     [place.cursor.as_ref().map_or_else(
         || {
-            let micros = place.since.as_microsecond();
-            format!("--since=@{}.{:06}", micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
+            let micros = place.since.as_microsecond().max(0);
+            format!("--since=@{}.{:06}", micros / 1_000_000, micros % 1_000_000)
         },
         |cursor| format!("--cursor={cursor}"),
     )]
@@ -149,3 +149,53 @@ fn listen(mut stderr: impl Read, said: &Mutex<Vec<u8>>) {
 }
 
 const SAID_BYTES_MAX: usize = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use reeve_base::Timestamp;
+    use reeve_watch::Units;
+
+    use super::*;
+
+    fn source() -> Source {
+        Source::new(Kind::Sshd, &Units::new(vec![String::from("ssh.service")]), None)
+    }
+
+    fn place(cursor: Option<&str>) -> JournalPlace {
+        JournalPlace { since: "2026-11-22T11:00:00.000007Z".parse().unwrap(), cursor: cursor.map(str::to_owned) }
+    }
+
+    fn refusal(number: usize, place: JournalPlace) -> String {
+        let (_ours, theirs) = UnixStream::pair().unwrap();
+        let order = Order::Begin { source: number, place };
+        let refused = carry_out(order, Some(theirs.into()), &[source()], &mut [None]);
+        format!("{:#}", refused.unwrap_err())
+    }
+
+    #[test]
+    fn only_what_was_named_at_the_start_is_read_and_only_from_a_place_in_it() {
+        assert_eq!(refusal(1, place(None)), "there is no such journal");
+        for cursor in ["--file=/etc/shadow", "s=1 --root=/", "s=1\n", &"s=1;".repeat(65)] {
+            assert_eq!(refusal(0, place(Some(cursor))), "that is no place in a journal", "{cursor}");
+        }
+        let order = Order::Begin { source: 0, place: place(None) };
+        let refused = carry_out(order, None, &[source()], &mut [None]).unwrap_err();
+        assert_eq!(refused.to_string(), "the order to begin came without a socket");
+    }
+
+    #[test]
+    fn it_begins_with_the_last_entry_itself_or_at_the_moment_of_the_first_look() {
+        assert_eq!(begin(&place(Some("s=1;i=2"))), ["--cursor=s=1;i=2"]);
+        assert_eq!(begin(&place(None)), ["--since=@1795345200.000007"]);
+        // No journal is older than 1970, and a clock that is must not make a negative number.
+        let early = JournalPlace { since: Timestamp::from_microsecond(-1).unwrap(), cursor: None };
+        assert_eq!(begin(&early), ["--since=@0.000000"]);
+    }
+
+    #[test]
+    fn a_journal_elsewhere_is_read_whole_and_this_machines_without_what_others_sent() {
+        assert_eq!(location(&source()), Vec::<String>::new());
+        let elsewhere = Source { directory: Some("/mnt/journal".into()), ..source() };
+        assert_eq!(location(&elsewhere), ["--directory=/mnt/journal", "--merge"]);
+    }
+}
