@@ -87,37 +87,32 @@ fn chains(book: &RuleBook) -> impl Iterator<Item = &Chain> {
     })
 }
 
-/// Members of TX to which rules add, and those that are made of them; in lower case.
+/// Members of TX to which rules add, and those that are made of them, as far as any rule tests what comes of it; in lower
+/// case. What only counts, to tell members apart, is none.
 struct Scores(BTreeSet<Vec<u8>>);
 
 impl Scores {
     fn of(book: &RuleBook) -> Self {
         let taken = book.taken.iter().filter_map(|taken| taken.chain.as_ref());
         let all: Vec<&Chain> = chains(book).chain(taken).collect();
-        let mut scores = Self(BTreeSet::new());
-        loop {
-            let before = scores.0.len();
-            for (key, change) in all.iter().flat_map(|chain| assignments(chain)) {
-                if scores.grows(change) {
-                    scores.0.insert(key);
-                }
-            }
-            if scores.0.len() == before {
-                return scores;
-            }
-        }
+        let assigned = || all.iter().flat_map(|chain| assignments(chain));
+        let adds = |change: &Change| matches!(change, Change::Add(_) | Change::Subtract(_));
+        let sums = closed(|known| {
+            let grows = assigned().filter(|(_, change)| adds(change) || !of_them(known, change).is_empty());
+            grows.map(|(key, _)| key).collect()
+        });
+        let tests = all.iter().flat_map(|chain| &chain.links).filter_map(|link| link.test.as_ref());
+        let targets = tests.flat_map(|test| &test.targets).filter(|target| target.variable == Variable::Tx);
+        let tested: BTreeSet<Vec<u8>> = targets.flat_map(|target| meant(target, &sums)).cloned().collect();
+        Self(closed(|known| {
+            let leads = assigned().filter(|(to, _)| known.contains(to)).flat_map(|(_, change)| of_them(&sums, change));
+            tested.iter().cloned().chain(leads).collect()
+        }))
     }
 
-    /// Whether a member that is changed so holds a sum.
-    fn grows(&self, change: &Change) -> bool {
-        match change {
-            Change::Add(_) | Change::Subtract(_) => true,
-            Change::Set(text) => text.0.iter().any(|part| match part {
-                Part::Value(Variable::Tx, Some(key)) => self.0.contains(&key.to_ascii_lowercase()),
-                Part::Value(..) | Part::Plain(_) | Part::OfRule(_) => false,
-            }),
-            Change::Unset => false,
-        }
+    /// Whether what is assigned is made of a sum.
+    fn mentions(&self, change: &Change) -> bool {
+        !of_them(&self.0, change).is_empty()
     }
 
     fn kind(&self, chain: &Chain) -> RuleKind {
@@ -131,14 +126,19 @@ impl Scores {
         let quiet = !chain.log && matches!(chain.disruption, Disruption::Pass | Disruption::Block);
         let adds = assignments(chain).any(|(key, _)| self.0.contains(&key));
         let of_rules = tests().all(|test| test.targets.iter().all(|target| target.variable == Variable::Tx));
-        if of_rules && adds {
-            return RuleKind::Sums;
-        }
-        if chain.skip.as_ref().is_some_and(|skip| *skip != Skip::Count(0)) {
-            return RuleKind::Steers;
-        }
+        let carries = assignments(chain).any(|(_, change)| self.mentions(change));
         let controls = chain.links.iter().flat_map(|link| &link.effects).any(is_control);
-        if controls || (quiet && !adds) { RuleKind::SetsUp } else { RuleKind::Finds }
+        if of_rules && adds && (quiet || carries) {
+            RuleKind::Sums
+        } else if adds || is_disruptive(chain) {
+            RuleKind::Finds
+        } else if chain.skip.as_ref().is_some_and(|skip| *skip != Skip::Count(0)) {
+            RuleKind::Steers
+        } else if controls || quiet {
+            RuleKind::SetsUp
+        } else {
+            RuleKind::Finds
+        }
     }
 
     /// Whether it looks at a sum.
@@ -149,13 +149,7 @@ impl Scores {
 
     /// Whether a target is a sum.
     fn reads(&self, target: &Target) -> bool {
-        target.variable == Variable::Tx
-            && match &target.selector {
-                Selector::All => !self.0.is_empty(),
-                Selector::Key(key) => self.0.contains(&key.to_ascii_lowercase()),
-                Selector::Pattern(text) => pattern::compile(&[b"(?i)", text.as_bytes()].concat())
-                    .is_ok_and(|pattern| self.0.iter().any(|key| pattern.is_match(key))),
-            }
+        !meant(target, &self.0).is_empty()
     }
 
     /// Whether what others have found leads to a refusal by this rule.
@@ -201,6 +195,43 @@ impl Scores {
         } else if !OF_RULE_SETS.contains(&chain.id) {
             found.sometimes.push(fault(format!("{message}, where this rule matches")));
         }
+    }
+}
+
+/// Grows a set until it grows no more.
+fn closed(more: impl Fn(&BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
+    let mut known = BTreeSet::new();
+    loop {
+        let before = known.len();
+        known.extend(more(&known));
+        if known.len() == before {
+            return known;
+        }
+    }
+}
+
+/// The members of TX among these of which a value is made.
+fn of_them(keys: &BTreeSet<Vec<u8>>, change: &Change) -> Vec<Vec<u8>> {
+    let (Change::Set(text) | Change::Add(text) | Change::Subtract(text)) = change else { return Vec::new() };
+    let key = |part: &Part| match part {
+        Part::Value(Variable::Tx, Some(key)) => Some(key.to_ascii_lowercase()).filter(|key| keys.contains(key)),
+        Part::Value(..) | Part::Plain(_) | Part::OfRule(_) => None,
+    };
+    text.0.iter().filter_map(key).collect()
+}
+
+/// The members of TX among these that a target names.
+fn meant<'k>(target: &Target, keys: &'k BTreeSet<Vec<u8>>) -> Vec<&'k Vec<u8>> {
+    if target.variable != Variable::Tx {
+        return Vec::new();
+    }
+    match &target.selector {
+        Selector::All => keys.iter().collect(),
+        Selector::Key(name) => keys.get(&name.to_ascii_lowercase()).into_iter().collect(),
+        Selector::Pattern(text) => match pattern::compile(&[b"(?i)", text.as_bytes()].concat()) {
+            Ok(pattern) => keys.iter().filter(|key| pattern.is_match(key)).collect(),
+            Err(_) => Vec::new(),
+        },
     }
 }
 
