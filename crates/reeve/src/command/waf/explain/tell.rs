@@ -166,7 +166,7 @@ fn place(place: &Place, and: &str, threshold: Option<i64>, width: usize) -> Stri
         let by = by.unwrap_or_default();
         let is = threshold.filter(|_| test.ends_with("_anomaly_score_threshold}"));
         let is = is.map(|threshold| format!(", which is {threshold}")).unwrap_or_default();
-        lines.push(format!("    {}{is}{by}{}", printable(test), pattern.unwrap_or_default()));
+        lines.push(format!("    {}{is}{}{by}", printable(test), pattern.unwrap_or_default()));
     } else if let Some(by) = by {
         lines.push(format!("    found{by}"));
     }
