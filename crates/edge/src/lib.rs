@@ -76,6 +76,6 @@ pub use settings::{
 };
 pub use upstream::{DialerError, KeyPin, KeyPinError, Outlook, Outward, ServerState, TrialError};
 pub use waf::{
-    Canary, CustomRules, DetectOnly, Firewall, RuleFacts, RuleFile, RuleFiles, RuleOrigin, RuleSet, RuleShelf, SelfTest,
-    TRIED_MAX, TestShelf, WafError, WafSettings,
+    Canary, CustomRules, DetectOnly, Firewall, RuleFacts, RuleFile, RuleFiles, RuleOrigin, RuleSet, RuleShelf,
+    SelfTest, TRIED_MAX, TestShelf, WafError, WafSettings,
 };

@@ -23,9 +23,7 @@ use crate::rules::plainly;
 pub(crate) use desk::Desk;
 pub use firewall::Firewall;
 pub(crate) use inspection::{Inspection, carry};
-pub use rule_set::{
-    Canary, CustomRules, RuleFacts, RuleFile, RuleOrigin, RuleSet, SelfTest, TRIED_MAX, TestShelf,
-};
+pub use rule_set::{Canary, CustomRules, RuleFacts, RuleFile, RuleOrigin, RuleSet, SelfTest, TRIED_MAX, TestShelf};
 
 /// What a deployment says of its firewall.
 #[derive(Debug, Clone, Default)]

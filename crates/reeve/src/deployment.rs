@@ -82,8 +82,7 @@ impl Deployment {
                 let faults = [deployment.unwatched(), deployment.nobody(), deployment.unjudged(), deployment.swapped()];
                 let detecting =
                     rules::detecting(&deployment.loaded.settings, &Controls::of(&deployment.policy), clock.now());
-                let unmatched =
-                    rules::unmatched(&deployment.loaded.settings, &Controls::of(&deployment.policy));
+                let unmatched = rules::unmatched(&deployment.loaded.settings, &Controls::of(&deployment.policy));
                 for fault in faults.into_iter().flatten().chain(detecting).chain(unmatched) {
                     deployment.warnings.push(deployment.loaded.refuse(fault));
                 }
