@@ -31,13 +31,13 @@ mod ports;
 mod rate;
 mod renewal;
 mod reports;
+mod rule_set;
 mod slow;
 mod smuggling;
 mod tamper;
 mod tls;
 mod trail;
 mod uptime;
-mod rule_set;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -60,7 +60,10 @@ fn canary(rule: u32, attack: &str, twin: &str) -> Canary {
 }
 
 fn with_custom(rules: &str, canaries: Vec<Canary>) -> WafSettings {
-    WafSettings { custom: vec![CustomRules { shelf: texts(&[("own.conf", rules)]), canaries }], ..WafSettings::default() }
+    WafSettings {
+        custom: vec![CustomRules { shelf: texts(&[("own.conf", rules)]), canaries }],
+        ..WafSettings::default()
+    }
 }
 
 fn attacks() -> Controls {
@@ -167,7 +170,11 @@ fn each_rule_of_an_application_has_a_canary_that_sings() {
     prepared(&with_custom(ORDERS, vec![good()]), &controls).unwrap();
     refused(&with_custom(ORDERS, Vec::new()), &controls, "rule 1000 of `own.conf` line 1 has no canary");
     refused(&with_custom(ORDERS, vec![canary(1000, "/orders?id=7", "/orders?id=1")]), &controls, "nothing does");
-    refused(&with_custom(ORDERS, vec![canary(1000, "/orders?id=x", "/orders?id=y")]), &controls, "the twin `/orders?id=y`");
+    refused(
+        &with_custom(ORDERS, vec![canary(1000, "/orders?id=x", "/orders?id=y")]),
+        &controls,
+        "the twin `/orders?id=y`",
+    );
     // Refused, but by others.
     let sql = canary(1000, "/?q=1'%20UNION%20SELECT%20a,b%20FROM%20users--%20", "/orders?id=1");
     refused(&with_custom(ORDERS, vec![sql]), &controls, "does not refuse its canary");

@@ -39,14 +39,20 @@ impl Probe for WafCustom {
                 return Err(Cause::EmptyPopulation(String::from("the gateway tells of no application")));
             }
             for (app, count) in stood.iter().filter(|(_, count)| **count < self.per_app) {
-                notes.fault(format!("`{app}` has {count} rules of its own that refuse their canary, of {}", self.per_app));
+                notes.fault(format!(
+                    "`{app}` has {count} rules of its own that refuse their canary, of {}",
+                    self.per_app
+                ));
             }
             let twin = match twin {
                 Some(twin) => twin,
                 None => site.serves(notes).await?,
             };
             let (rules, apps) = (status.custom.len(), stood.len());
-            Ok(Kept::with(twin, format!("{rules} rules of {apps} applications refuse their canaries and serve the twins")))
+            Ok(Kept::with(
+                twin,
+                format!("{rules} rules of {apps} applications refuse their canaries and serve the twins"),
+            ))
         })
     }
 }
@@ -117,14 +123,21 @@ impl Probe for WafRuleAge {
             };
             let made = runs.made.map(|made| made.to_string());
             let text = |event: &Value, key| event.get(key).and_then(Value::as_str).map(str::to_owned);
-            let same = |event: &Value| text(event, "digest").as_ref() == Some(&runs.digest) && text(event, "made") == made;
+            let same =
+                |event: &Value| text(event, "digest").as_ref() == Some(&runs.digest) && text(event, "made") == made;
             let found = newest(site, &same).await?;
-            notes.either(recorded("the loading of the rules that run", found.get(..1).unwrap_or_default(), &status, same));
+            notes.either(recorded(
+                "the loading of the rules that run",
+                found.get(..1).unwrap_or_default(),
+                &status,
+                same,
+            ));
             let Some(entry) = found.first().filter(|entry| same(&entry.event)) else {
                 return Ok(Kept::with(twin, "nothing is known of the rules"));
             };
-            let loaded: Loaded = serde_json::from_value(entry.event.clone())
-                .map_err(|error| Cause::Unexpected(format!("what the ledger says of the rules cannot be read: {error}")))?;
+            let loaded: Loaded = serde_json::from_value(entry.event.clone()).map_err(|error| {
+                Cause::Unexpected(format!("what the ledger says of the rules cannot be read: {error}"))
+            })?;
             let aged = loaded.age(site.now());
             let age = aged.map_err(Cause::Unexpected)?;
             let limit = SignedDuration::try_from(self.max_age.duration()).unwrap_or(SignedDuration::MAX);
@@ -207,8 +220,7 @@ mod tests {
 
     #[track_caller]
     fn check(origin: &str, made: &str, since: &str, expected: &str) {
-        let loaded =
-            Loaded { version: None, origin: origin.to_owned(), made: Some(at(made)), since: Some(at(since)) };
+        let loaded = Loaded { version: None, origin: origin.to_owned(), made: Some(at(made)), since: Some(at(since)) };
         assert_eq!(days(loaded.age(at("2026-11-22T12:00:00Z")).unwrap()), expected);
     }
 

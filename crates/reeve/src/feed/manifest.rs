@@ -123,7 +123,8 @@ impl Manifest {
             return Err(FeedError::TooLarge(format!("{sum} bytes together; {ALL_BYTES_MAX} are taken")));
         }
         // A file where another file needs a folder.
-        let taken = |path: &str| path.match_indices('/').any(|(at, _)| path.get(..at).is_some_and(|up| seen.contains(up)));
+        let taken =
+            |path: &str| path.match_indices('/').any(|(at, _)| path.get(..at).is_some_and(|up| seen.contains(up)));
         match self.files.iter().find(|file| taken(&file.path)) {
             Some(file) => Err(FeedError::Name(file.path.clone())),
             None => Ok(()),

@@ -63,8 +63,19 @@ fn what_is_signed_must_be_sound_as_well() {
     let good = "0".repeat(64);
     Manifest::open(&signed(&file("rules/a.conf", 1, &good), &signer(1)), signer(1).verifier_key()).unwrap();
     for path in [
-        "../a.conf", "/etc/a.conf", "rules/../../a", "rules//a", "./a", ".hidden", "rules/.git/a", "a\\\\b", "C:a", "", "a/",
-        "a b", "a/b/c/d/e/f/g/h/i",
+        "../a.conf",
+        "/etc/a.conf",
+        "rules/../../a",
+        "rules//a",
+        "./a",
+        ".hidden",
+        "rules/.git/a",
+        "a\\\\b",
+        "C:a",
+        "",
+        "a/",
+        "a b",
+        "a/b/c/d/e/f/g/h/i",
     ] {
         refused(&signed(&file(path, 1, &good), &signer(1)), "no plain relative path");
     }
@@ -72,7 +83,10 @@ fn what_is_signed_must_be_sound_as_well() {
     refused(&signed(&file("a", 1, "../../etc/passwd"), &signer(1)), "no plain relative path");
     refused(&signed(&file("a", (8 << 20) + 1, &good), &signer(1)), "too large");
     refused(&signed(&file("a", u64::MAX, &good), &signer(1)), "too large");
-    refused(&signed(&file("a", 1, &good).replace("rules/1", "rules/2"), &signer(1)), "no format that this version reads");
+    refused(
+        &signed(&file("a", 1, &good).replace("rules/1", "rules/2"), &signer(1)),
+        "no format that this version reads",
+    );
     refused(&signed(&file("a", 1, &good).replace("serial", "serials"), &signer(1)), "unknown field");
     refused(&signed("not JSON\n", &signer(1)), "cannot be read");
 }

@@ -91,7 +91,11 @@ impl Keeping {
             actor: Some(actor.to_owned()),
             body: body.to_string().into_bytes(),
         };
-        self.ledger.append(entry)?.durable().await.context("the rules are not loaded, because it cannot be recorded")?;
+        self.ledger
+            .append(entry)?
+            .durable()
+            .await
+            .context("the rules are not loaded, because it cannot be recorded")?;
         Ok(())
     }
 

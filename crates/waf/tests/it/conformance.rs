@@ -77,3 +77,13 @@ fn the_regression_tests_pass() {
     let share = f64::from(u32::try_from(count - failed.len()).unwrap()) / f64::from(u32::try_from(count).unwrap());
     assert!(share >= 0.998, "{} of {count} passed", count - failed.len());
 }
+
+#[test]
+#[ignore = "needs the folder of the Core Rule Set, named by REEVE_CRS"]
+fn the_core_rule_set_stands_the_self_test_at_every_level() {
+    let folder = core_rule_set();
+    for level in 1..=4 {
+        let engine = load(&folder, level, Options { mode: Some(EngineMode::On), prefilter: true }).unwrap();
+        assert!(reeve_waf::selftest::run(&engine, 1_750_000_000, &mut || true).is_ok(), "level {level}");
+    }
+}

@@ -96,8 +96,7 @@ pub(super) fn facts(settings: &WafSettings) -> anyhow::Result<RuleFacts> {
 }
 
 fn shown(facts: &RuleFacts) -> serde_json::Value {
-    let files: Vec<_> =
-        facts.files.iter().map(|file| json!({ "name": file.name, "sha256": file.sha256 })).collect();
+    let files: Vec<_> = facts.files.iter().map(|file| json!({ "name": file.name, "sha256": file.sha256 })).collect();
     json!({
         "schema": "reeve.rule-set/1", "digest": facts.digest, "version": facts.version, "made": facts.made,
         "origin": facts.origin.name(), "rules": facts.rules, "files": files,

@@ -74,7 +74,9 @@ fn read_canary(table: &Table, faults: &mut Faults) -> Option<Canary> {
         && attack.value == twin.value
     {
         let fault = Diagnostic::error("settings::waf-custom", "a canary and its twin are the same");
-        fields.faults().push(fault.at(twin.span.clone(), "must be served").help("a twin is what the rule lets through"));
+        fields
+            .faults()
+            .push(fault.at(twin.span.clone(), "must be served").help("a twin is what the rule lets through"));
     }
     fields.finish();
     Some(Canary { rule: rule?, attack: attack?.value, twin: twin?.value })
