@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The firewall from outside: tests of rules over TCP through the gateway, whose events say which rules spoke; the same
-# requests, mutated, through libmodsecurity. With REEVE_CRS=DIR (DIR/rules and DIR/tests) also the Core Rule Set 4 and its
+# The firewall from outside: tests of rules over TCP through the gateway, whose events say which rules spoke; harmless
+# requests and attacks while it refuses; mutated requests here and through libmodsecurity. With REEVE_CRS=DIR (DIR/rules and DIR/tests) also the Core Rule Set 4 and its
 # regression tests.
 set -euo pipefail
 here="$(dirname "$(realpath "${BASH_SOURCE[0]}")")"
@@ -14,10 +14,10 @@ free_port
 application=$port
 serve application "$application" python3 "$here/reflect.py" "$application"
 
-# A gateway in front of it with all rules awake, which refuses nothing and tells all: firewall FOLDER PARANOIA RULES...
+# A gateway in front of it that tells all that rules find, and refuses or not: firewall FOLDER blocks|finds PARANOIA RULES...
 firewall() {
-  local folder=$1 paranoia=$2 rules=""
-  shift 2
+  local folder=$1 does=$2 paranoia=$3 rules=""
+  shift 3
   deploy "$folder" demo "http://127.0.0.1:$application"
   cat >"$folder/policy.toml" <<POLICY
 schema = "reeve.policy/1"
@@ -46,10 +46,8 @@ POLICY
 [waf]
 $rules
 tell_all = true
-[[waf.detect_only]]
-path  = "/"
-until = "2099-12-31"
 SETTINGS
+  if [[ $does == finds ]]; then printf '[[waf.detect_only]]\npath  = "/"\nuntil = "2099-12-31"\n' >>"$folder/reeve.toml"; fi
   check "the deployment is sound" "$REEVE" check --config "$folder/reeve.toml"
   up "$folder" "$folder"
 }
@@ -63,8 +61,19 @@ tests() {
   if ((status != 0)); then head -20 <<<"$out$err"; fi
 }
 
+# What is harmless passes at paranoia level 1, and what is not does not: people FOLDER OVERRIDES RULES...
+people() {
+  local folder=$1 overrides=$2
+  shift 2
+  firewall "$folder" blocks 1 "$@"
+  tests "harmless requests pass" "$folder" ${overrides:+--overrides "$overrides"} "$waf/benign"
+  tests "attacks are refused" "$folder" "$waf/attacks.yaml"
+  stop "$gateway" 10
+}
+
 say "the rules in the binary"
-firewall own 2
+people own-blocks ""
+firewall own finds 2
 tests "each of our own tests" own "$waf/own"
 run "$REEVE" waf test "$waf/own"
 check "and in process" is "$status" 0
@@ -78,7 +87,8 @@ stop "$gateway" 10
 if apt-get download -qq modsecurity-crs >apt.log 2>&1 && dpkg-deb --extract modsecurity-crs_*.deb crs; then
   say "the Core Rule Set of Debian"
   setup="$TMP/crs/etc/modsecurity/crs/crs-setup.conf" rules="$TMP/crs/usr/share/modsecurity-crs"
-  firewall debian 4 "$setup" "$rules"
+  people debian-blocks "$waf/benign-crs3.yaml" "$setup" "$rules"
+  firewall debian finds 4 "$setup" "$rules"
   tests "tests of ours" debian "$waf/crs"
   stop "$gateway" 10
 else
@@ -106,7 +116,8 @@ if [[ -n ${REEVE_CRS:-} ]]; then
   cat >limits.conf <<'RULES'
 SecAction "id:100000,phase:1,pass,nolog,t:none,setvar:tx.arg_name_length=100,setvar:tx.max_num_args=255,setvar:tx.arg_length=400,setvar:tx.total_arg_length=64000,setvar:tx.max_file_size=64100,setvar:tx.combined_file_sizes=65535,setvar:tx.crs_validate_utf8_encoding=1"
 RULES
-  firewall crs4 4 "$REEVE_CRS/rules/crs-setup.conf.example" "$TMP/limits.conf" "$REEVE_CRS/rules"
+  people crs4-blocks "$waf/benign-crs4.yaml" "$REEVE_CRS/rules/crs-setup.conf.example" "$REEVE_CRS/rules"
+  firewall crs4 finds 4 "$REEVE_CRS/rules/crs-setup.conf.example" "$TMP/limits.conf" "$REEVE_CRS/rules"
   tests "its regression tests over TCP" crs4 --overrides "$waf/over-tcp.yaml" "$REEVE_CRS/tests"
   stop "$gateway" 10
   beside crs4 "${REEVE_WAF_CASES:-10000}" "$REEVE_CRS/rules/crs-setup.conf.example" "$REEVE_CRS/rules" "$REEVE_CRS/tests"

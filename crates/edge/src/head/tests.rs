@@ -84,7 +84,7 @@ fn lines_have_one_shape() {
         "GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n",
         "the request target holds a byte that must be percent-encoded",
     );
-    for target in ["/a#b", "\\", "/?a=<b>", "a", "/`"] {
+    for target in ["/a#b", "\\", "/?a=<b>", "/`"] {
         malformed(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), "the request target is none of HTTP");
     }
     check("GET /{a}|b^?c='d'[e] HTTP/1.1\r\nHost: a\r\n\r\n", Ok(Framing::Empty));

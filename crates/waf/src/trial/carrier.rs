@@ -43,7 +43,8 @@ pub fn run_over(carrier: &mut dyn Carrier, overrides: Option<&Overrides>, trial:
 
 /// An application that runs elsewhere answers what it answers.
 fn only_in_process(input: &Input) -> Option<String> {
-    let cause = "`response` in `input` is answered in this process only: ask the application for it, with `POST /reflect`";
+    let cause =
+        "`response` in `input` is answered in this process only: ask the application for it, with `POST /reflect`";
     input.response.as_ref().map(|_| String::from(cause))
 }
 
@@ -51,7 +52,9 @@ fn seen(heard: Heard) -> (Seen, Answered) {
     let Heard { ids, lines, refused, answer } = heard;
     let (answered, error) = match read_answer(&answer) {
         Some(answered) => (answered, None),
-        None if answer.is_empty() => (Answered::default(), Some(String::from("the connection ended without an answer"))),
+        None if answer.is_empty() => {
+            (Answered::default(), Some(String::from("the connection ended without an answer")))
+        }
         None => (Answered::default(), Some(String::from("the answer has no status line"))),
     };
     let status = error.is_none().then_some(answered.status);

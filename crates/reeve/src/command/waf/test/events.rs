@@ -94,7 +94,8 @@ impl Followed {
                 // A second event of one connection is about what was left of the bytes.
                 let said = self.open.remove(&line.actor).filter(|said| said.id == line.id).unwrap_or_default();
                 let by_rules = line.control == "waf.attack_set" && said.findings.is_some();
-                let refused = (line.outcome == "refused" && !by_rules).then(|| format!("{}: {}", line.control, line.cause));
+                let refused =
+                    (line.outcome == "refused" && !by_rules).then(|| format!("{}: {}", line.control, line.cause));
                 self.done.entry(line.actor).or_insert(Said { refused, ..said });
             }
             _ => {}

@@ -39,7 +39,8 @@ impl Gateway {
         let addresses = url.socket_addrs(|| None).with_context(|| format!("`{url}` has no address"))?;
         let Some(at) = addresses.into_iter().find(|at| at.is_ipv4() && at.ip().is_loopback()) else {
             let hint = "run the gateway on this machine, listening on 127.0.0.1";
-            return Err(anyhow!("`{url}` is not on loopback: each test comes from an address of its own there")).hint(hint);
+            return Err(anyhow!("`{url}` is not on loopback: each test comes from an address of its own there"))
+                .hint(hint);
         };
         Ok(Self { at, events: Events::open(events)?, next: AtomicU32::new(1) })
     }
