@@ -224,4 +224,16 @@ fn what_hostile_requests_cost() {
     }
 }
 
+#[test]
+#[ignore = "needs the folder of the Core Rule Set, named by REEVE_CRS, and measures: run it alone, in release"]
+fn what_a_usual_request_costs() {
+    let (engine, mut scratch) = (engine(1), Scratch::default());
+    let mut exchange =
+        Exchange { query: Some(b"page=2&sort=name&q=green+shoes&lang=en".to_vec()), ..Exchange::default() };
+    exchange.set(b"Cookie", b"session=4f6a8c0b2d; theme=dark; seen=1");
+    let cost = nanoseconds(|| (0..USUAL).for_each(|_| assert!(spoken(&engine, &exchange, &mut scratch).0.is_empty())));
+    println!("{} ns for each of {USUAL}", cost / USUAL);
+}
+
 const PARTS_MAX: usize = 24;
+const USUAL: u64 = 5_000;
