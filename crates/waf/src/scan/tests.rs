@@ -78,11 +78,12 @@ fn whatever_matches_is_a_candidate() {
     let operators = operators();
     let needs: Vec<_> = operators.iter().map(|operator| Compiled::need(operator).unwrap()).collect();
     let fixed: Vec<_> = operators.iter().map(fixed).collect();
-    let scan = Scan::new(&needs).unwrap();
+    let scan = Scan::new(&needs, &[]);
     let hits = std::cell::Cell::new(0);
     let mut runner = proptest::test_runner::TestRunner::default();
     let outcome = runner.run(&texts(), |text| {
         let (mut values, mut seen) = (Values::default(), Seen::default());
+        values.classify(scan.classes());
         let value = values.of(&text);
         let candidates = scan.candidates(value, &mut values, &mut seen).to_vec();
         for ((operator, need), number) in fixed.iter().zip(&needs).zip(0..) {
@@ -105,8 +106,9 @@ fn whatever_matches_is_a_candidate() {
 fn most_are_no_candidates_of_plain_values() {
     let operators = operators();
     let needs: Vec<_> = operators.iter().map(|operator| Compiled::need(operator).unwrap()).collect();
-    let scan = Scan::new(&needs).unwrap();
+    let scan = Scan::new(&needs, &[]);
     let (mut values, mut seen) = (Values::default(), Seen::default());
+        values.classify(scan.classes());
     let value = values.of(b"Hamburg");
     let candidates: u32 = scan.candidates(value, &mut values, &mut seen).iter().map(|word| word.count_ones()).sum();
     // Those that any text meets, such as `.?`, and what an empty argument means.
