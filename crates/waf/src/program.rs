@@ -179,12 +179,25 @@ pub(crate) struct Exception {
 /// What a link does when it matches, compiled.
 #[derive(Debug)]
 pub(crate) enum Deed {
-    Set { collection: Collection, key: Key, change: Change },
+    /// Sets a member to a number that is known when rules are loaded.
+    Number(Slot, i64),
+    Set {
+        collection: Collection,
+        key: Key,
+        change: Change,
+    },
     RemoveRules(Box<[bool]>),
     RemoveTarget(Arc<[bool]>, Arc<Exception>),
     Control(Control),
-    Open { collection: Collection, key: Text },
-    Expire { collection: Collection, key: Text, seconds: Text },
+    Open {
+        collection: Collection,
+        key: Text,
+    },
+    Expire {
+        collection: Collection,
+        key: Text,
+        seconds: Text,
+    },
 }
 
 /// A member that is written to.

@@ -18,8 +18,8 @@ mod sight;
 mod state;
 mod text;
 
-pub(crate) use state::State;
 use state::Matched;
+pub(crate) use state::State;
 
 /// What rules have changed about the transaction itself.
 #[derive(Debug, Clone)]

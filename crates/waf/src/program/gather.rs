@@ -11,12 +11,12 @@ use crate::need::Need;
 use crate::operator::{Compiled, Fixed};
 use crate::pattern::PatternError;
 use crate::rule::{
-    Assignment, Chain, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook, Selector,
-    Skip, Target, Test,
+    Assignment, Chain, Change, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook,
+    Selector, Skip, Target, Test,
 };
 use crate::scan::{Bit, Classes, Scan};
 use crate::seclang::Fault;
-use crate::store::Names;
+use crate::store::{Names, as_number};
 use crate::transformation::Transformation;
 use crate::variable::Variable;
 
@@ -277,7 +277,14 @@ impl Gatherer {
                     Some(plain) => Key::Known(self.names.slot(*collection, &plain.to_ascii_lowercase())),
                     None => Key::Made(key.clone()),
                 };
-                Deed::Set { collection: *collection, key, change: change.clone() }
+                let number = match change {
+                    Change::Set(text) => text.as_plain().and_then(as_number),
+                    _ => None,
+                };
+                match (key, number) {
+                    (Key::Known(slot), Some(number)) => Deed::Number(slot, number),
+                    (key, _) => Deed::Set { collection: *collection, key, change: change.clone() },
+                }
             }
             Effect::Control(Control::RemoveRules(which)) => Deed::RemoveRules(which::meant(which, book)?),
             Effect::Control(Control::RemoveTarget(which, target)) => {

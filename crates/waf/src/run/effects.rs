@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::Run;
 use crate::program::{Deed, Key, Plan, Step};
 use crate::rule::{Change, Collection, Control, Text};
-use crate::store::{Held, number};
+use crate::store::{Held, as_number, number};
 use crate::variable::Variable;
 
 impl Run<'_> {
     pub(super) fn effects(&mut self, link: &Plan, step: &Step) {
         for deed in &link.effects {
             match deed {
+                Deed::Number(slot, number) => self.state.store.set(*slot, Some(Held::Number(*number))),
                 Deed::Set { collection, key, change } => self.assign(*collection, key, change, step),
                 Deed::RemoveRules(meant) => {
                     self.state.removed.resize(self.program.rules, false);
@@ -101,12 +102,6 @@ impl Run<'_> {
             Key::Made(_) => self.state.store.put(names, collection, &name, held),
         }
     }
-}
-
-/// A text that is a number and nothing else, and is written in the one way that numbers are.
-fn as_number(text: &[u8]) -> Option<i64> {
-    let number = number(text);
-    (text.len() <= 20 && number.to_string().as_bytes() == text).then_some(number)
 }
 
 const EXCEPTED_MAX: usize = 1_000;

@@ -61,6 +61,9 @@ impl Run<'_> {
         let mut way = std::mem::take(&mut self.state.way);
         for member in members.start..members.end {
             let Some(Entry { value, .. }) = self.state.members.get(member).copied() else { break };
+            if !chain.triggers.meet(self.state.values.classes(value)) {
+                continue;
+            }
             way.clear();
             let last = self.transform(value, chain, lane.multi_match.then_some(&mut way));
             way.push(last);

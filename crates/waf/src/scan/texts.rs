@@ -79,7 +79,9 @@ impl Texts {
         let bits = self.marks.get(pair).copied().unwrap_or_default();
         let lower = bits & !(u64::MAX << sign);
         let mark = self.before.get(pair).copied().unwrap_or_default() + lower.count_ones();
-        let Some([start, end]) = self.starts.get(mark as usize..).and_then(|starts| starts.first_chunk()) else { return };
+        let Some([start, end]) = self.starts.get(mark as usize..).and_then(|starts| starts.first_chunk()) else {
+            return;
+        };
         for entry in self.entries.get(*start as usize..*end as usize).unwrap_or_default() {
             let Some(text) = self.texts.get(entry.text as usize) else { continue };
             let Some(first) = at.checked_sub(entry.ahead as usize) else { continue };
