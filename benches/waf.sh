@@ -3,6 +3,7 @@
 #
 #   benches/waf.sh                     Debian's Core Rule Set (modsecurity-crs)
 #   benches/waf.sh --rules DIR         another: DIR/rules/*.conf, and crs-setup.conf or its example in DIR or DIR/rules
+#   benches/waf.sh --peer              the engine alone, beside another one in Rust (benches/peer)
 #   benches/waf.sh --help              the options
 #
 # As in benches/gateway.sh, what is compared is processor time for each request, read from /proc/PID/task/*/schedstat:
@@ -22,7 +23,7 @@ readonly ALL_CASES=(get json-2k form-2k json-64k)
 readonly CONNECTIONS=16
 readonly MODULE=/usr/lib/nginx/modules/ngx_http_modsecurity_module.so
 readonly DEBIAN=/usr/share/modsecurity-crs
-seconds=6 rounds=3 rules=$DEBIAN binary=""
+seconds=6 rounds=3 rules=$DEBIAN binary="" peer=""
 cases=("${ALL_CASES[@]}")
 
 usage() {
@@ -34,6 +35,7 @@ Usage: benches/waf.sh [OPTIONS]
   --rounds N       measurements of each case and proxy, interleaved (default 3)
   --cases LIST     of get,json-2k,form-2k,json-64k (default all)
   --reeve PATH     the binary (default: the release build)
+  --peer           instead: our engine and zentinel-modsec in process, on the same requests and rules; needs cargo
   --help           this text
 
 For each case: processor time per request in microseconds (median of the rounds), how many times nginx's that is (above 1:
@@ -268,6 +270,7 @@ report() {
 while (($# > 0)); do
   case $1 in
     -h | --help) usage; exit 0 ;;
+    --peer) peer=yes; shift ;;
     --rules | --seconds | --rounds | --cases | --reeve)
       (($# >= 2)) || could_not_measure "$1 needs a value"
       case $1 in
@@ -286,6 +289,11 @@ done
 for case in "${cases[@]}"; do
   [[ " ${ALL_CASES[*]} " == *" $case "* ]] || could_not_measure "there is no case \`$case\`; there are: ${ALL_CASES[*]}"
 done
+if [[ -n $peer ]]; then
+  CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/reeve-peer} \
+    cargo run --quiet --release --locked --manifest-path benches/peer/Cargo.toml -- "$rules"
+  exit
+fi
 binary=${binary:-${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/reeve-target}/release/reeve}
 [[ -x $binary ]] || could_not_measure "there is no program at $binary; build it (cargo build --release) or name it with --reeve"
 (($(nproc) >= 2)) || could_not_measure "the proxy and its load need a core each"

@@ -35,6 +35,9 @@ pub(crate) struct Collections {
     kept: [Vec<Entry>; KEPT],
     /// By the number of the variable.
     single: Vec<Option<ValueId>>,
+    /// What has changed since the last [`settle`](Self::settle).
+    kept_changed: [bool; KEPT],
+    single_changed: Vec<bool>,
 }
 
 impl Collections {
@@ -45,10 +48,32 @@ impl Collections {
         }
         self.single.clear();
         self.single.resize(Variable::COUNT, None);
+        self.kept_changed = [true; KEPT];
+        self.single_changed.clear();
+        self.single_changed.resize(Variable::COUNT, true);
+    }
+
+    /// Whether what a variable is made of has changed since the last [`settle`](Self::settle).
+    pub(crate) fn has_changed(&self, variable: Variable) -> bool {
+        match sources(variable) {
+            Some((sources, _)) => sources.iter().any(|kept| self.kept_changed.get(*kept as usize) == Some(&true)),
+            None => self.single_changed.get(variable as usize) == Some(&true),
+        }
+    }
+
+    /// From here on, nothing has changed.
+    pub(crate) fn settle(&mut self) {
+        self.kept_changed.fill(false);
+        self.single_changed.fill(false);
     }
 
     pub(crate) fn set(&mut self, variable: Variable, value: ValueId) {
         if let Some(place) = self.single.get_mut(variable as usize) {
+            if *place != Some(value)
+                && let Some(changed) = self.single_changed.get_mut(variable as usize)
+            {
+                *changed = true;
+            }
             *place = Some(value);
         }
     }
@@ -60,6 +85,9 @@ impl Collections {
     pub(crate) fn add(&mut self, to: Kept, name: ValueId, value: ValueId) {
         if let Some(entries) = self.kept.get_mut(to as usize) {
             entries.push(Entry { name, value });
+        }
+        if let Some(changed) = self.kept_changed.get_mut(to as usize) {
+            *changed = true;
         }
     }
 

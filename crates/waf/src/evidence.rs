@@ -124,8 +124,8 @@ type Steps = Vec<(&'static str, ValueId)>;
 fn steps(engine: &Engine, state: &State, trace: &Trace, value: ValueId) -> Option<Steps> {
     let (mut value, mut steps) = (value, Steps::new());
     let mut there = value == trace.matched.value;
-    for stage in engine.program.chains.get(trace.chain).into_iter().flatten() {
-        if stage.always || stage.triggers.intersects(state.values.bytes(value)) {
+    for stage in engine.program.chains.get(trace.chain).into_iter().flat_map(|chain| &chain.stages) {
+        if stage.triggers.meet(state.values.classes(value)) {
             let becomes = state.values.transformed(value, stage.how)?;
             if becomes != value {
                 steps.push((stage.how.name(), becomes));

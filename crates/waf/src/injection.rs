@@ -58,6 +58,12 @@ fn harmless_to_sql(value: &[u8]) -> bool {
     value.iter().all(|byte| NUMERIC.contains(*byte)) && !value.array_windows().any(|pair| pair == b"--")
 }
 
+/// Values without a byte of these are no SQL injection: see [`harmless_to_sql`].
+pub(crate) const NEEDED_FOR_SQL: ByteSet = WORD.complement();
+
+/// Values without a byte of these run no script: see [`script`].
+pub(crate) const NEEDED_FOR_SCRIPT: ByteSet = ByteSet::EMPTY.with(b'<').with(b'=');
+
 /// What words of SQL are made of and nothing else begins with; 0xA0 is a space to some databases.
 const WORD: ByteSet = ByteSet::EMPTY
     .with_range(b'0', b'9')

@@ -38,6 +38,11 @@ impl Need {
         Self { sets: choose(sets), texts, length_min: hir.properties().minimum_len().unwrap_or(0) }
     }
 
+    /// A byte of this set.
+    pub(crate) fn byte_of(set: ByteSet) -> Self {
+        Self { sets: vec![set], texts: Vec::new(), length_min: 1 }
+    }
+
     /// What one of these phrases being in a value means.
     pub(crate) fn phrases<'p>(phrases: impl Iterator<Item = &'p [u8]>) -> Self {
         let texts: Vec<_> = phrases.map(<[u8]>::to_ascii_lowercase).collect();

@@ -10,14 +10,14 @@ use regex::bytes::Regex;
 use crate::byte_set::ByteSet;
 use crate::injection;
 use crate::need::Need;
-use crate::pattern::{self, PatternError};
+use crate::pattern::{self, Lazy, PatternError};
 use crate::rule::{Operator, Text};
 use crate::store::number;
 
 /// An operator whose argument is known when rules are loaded, and the same for every transaction.
 #[derive(Debug)]
 pub(crate) enum Fixed {
-    Rx(Box<Regex>),
+    Rx(Box<Lazy>),
     Phrases(Box<AhoCorasick>),
     Number(Comparison, i64),
     Text(Likeness, Box<[u8]>),
@@ -74,7 +74,7 @@ impl Compiled {
     pub(crate) fn new(operator: &Operator) -> Result<Self, PatternError> {
         let fixed = match operator {
             Operator::Rx(text) => match text.as_plain() {
-                Some(pattern) => Fixed::Rx(Box::new(pattern::compile(pattern)?)),
+                Some(pattern) => Fixed::Rx(Box::new(Lazy::new(pattern)?)),
                 None => return Ok(Self::Open(Open::Rx(text.clone()))),
             },
             Operator::Phrases(phrases) => Fixed::Phrases(Box::new(automaton(phrases)?)),
@@ -116,9 +116,11 @@ impl Compiled {
             | Operator::ContainsWord(text)
             | Operator::BeginsWith(text)
             | Operator::EndsWith(text) => plain(text),
-            Operator::ValidateByteRange(allowed) => {
-                Some(Need { sets: vec![allowed.complement()], texts: Vec::new(), length_min: 1 })
-            }
+            Operator::ValidateByteRange(allowed) => Some(Need::byte_of(allowed.complement())),
+            Operator::DetectSqli => Some(Need::byte_of(injection::NEEDED_FOR_SQL)),
+            Operator::DetectXss => Some(Need::byte_of(injection::NEEDED_FOR_SCRIPT)),
+            Operator::ValidateUrlEncoding => Some(Need::byte_of(ByteSet::EMPTY.with(b'%'))),
+            Operator::ValidateUtf8Encoding => Some(Need::byte_of(ByteSet::EMPTY.with_range(0x80, 0xff))),
             _ => None,
         }
     }
@@ -218,7 +220,7 @@ impl Fixed {
     /// What TX:0 to TX:9 hold after a match: ranges of the value, or a text of the operator's own.
     pub(crate) fn groups(&self, value: &[u8]) -> Vec<Box<[u8]>> {
         match self {
-            Self::Rx(pattern) => groups(pattern, value),
+            Self::Rx(pattern) => pattern.get().map(|pattern| groups(pattern, value)).unwrap_or_default(),
             Self::Phrases(phrases) => {
                 phrases.find(value).and_then(|found| value.get(found.range())).map(Box::from).into_iter().collect()
             }
@@ -254,7 +256,9 @@ impl Compiled {
         let Self::Fixed(operator) = self else { return (None, None) };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_lowercase();
         match operator {
-            Fixed::Rx(pattern) => (pattern.find(value).map(|found| found.range()), None),
+            Fixed::Rx(pattern) => {
+                (pattern.get().and_then(|pattern| pattern.find(value)).map(|found| found.range()), None)
+            }
             Fixed::Phrases(phrases) => match phrases.find(value) {
                 Some(found) => (Some(found.range()), value.get(found.range()).map(text).map(Reason::Phrase)),
                 None => (None, None),

@@ -7,12 +7,14 @@
 mod class;
 mod cursor;
 mod escape;
+mod lazy;
 mod replacement;
 
 use crate::byte_set::ByteSet;
 use cursor::Cursor;
 use escape::Escape;
 
+pub(crate) use lazy::Lazy;
 pub(crate) use replacement::{Comparison, compared};
 
 /// A pattern that has no linear-time equal.

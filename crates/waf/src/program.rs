@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use crate::byte_set::ByteSet;
 use crate::kind::{self, Disarmed, RuleKind};
 use crate::operator::{Comparison, Compiled, GROUPS_MAX};
 use crate::pattern;
 use crate::rule::{About, Change, Collection, Control, Disruption, Phase, Place, RuleBook, Selector, Settings, Text};
-use crate::scan::{Bit, Scan};
+use crate::scan::{Bit, ClassBits, Scan};
 use crate::seclang::Fault;
 use crate::store::{Names, Slot};
 use crate::transformation::Transformation;
@@ -30,7 +29,7 @@ pub(crate) struct Program {
     /// By [`Phase`].
     phases: [Vec<Step>; 5],
     pub(crate) fields: Vec<Field>,
-    pub(crate) chains: Vec<Box<[Stage]>>,
+    pub(crate) chains: Vec<Stages>,
     /// A field under a chain of transformations.
     pub(crate) lanes: Vec<Lane>,
     /// Lanes that rules look at together.
@@ -43,13 +42,33 @@ pub(crate) struct Program {
     pub(crate) rules: usize,
 }
 
-/// One transformation of a chain, and the bytes without which it changes nothing.
+/// A chain of transformations.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    pub(crate) stages: Box<[Stage]>,
+    pub(crate) triggers: Triggers,
+}
+
+/// One transformation of a chain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stage {
     pub(crate) how: Transformation,
-    pub(crate) triggers: ByteSet,
-    /// It may change a value with any bytes.
-    pub(crate) always: bool,
+    pub(crate) triggers: Triggers,
+}
+
+/// The classes of bytes without which a transformation changes nothing, or a chain of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Triggers {
+    classes: ClassBits,
+    /// It may change a value with any bytes, and with none.
+    always: bool,
+}
+
+impl Triggers {
+    /// Whether a value with these classes may be changed.
+    pub(crate) const fn meet(self, classes: ClassBits) -> bool {
+        self.always || self.classes & classes != 0
+    }
 }
 
 /// What a target names: members of a collection.
@@ -165,6 +184,8 @@ pub(crate) struct Exception {
 /// What a link does when it matches, compiled.
 #[derive(Debug)]
 pub(crate) enum Deed {
+    /// Sets a member to a number that is known when rules are loaded.
+    Number(Slot, i64),
     Set {
         collection: Collection,
         key: Key,

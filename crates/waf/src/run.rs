@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::collections::Entry;
 use crate::evidence::Trace;
 use crate::memory::Memory;
 use crate::operator::{Compiled, Open};
@@ -19,7 +20,6 @@ mod sight;
 mod state;
 mod text;
 
-use state::Sight;
 pub(crate) use state::{Matched, State};
 
 /// What rules have changed about the transaction itself.
@@ -46,15 +46,20 @@ pub(crate) struct Run<'r> {
     pub(crate) now: i64,
 }
 
+/// On whose behalf a member is tested.
+struct About<'a> {
+    variable: Variable,
+    use_: Use,
+    check: &'a Check,
+    link: &'a Plan,
+    step: &'a Step,
+}
+
 impl Run<'_> {
     /// Runs a phase to its end, or to a refusal.
     pub(crate) fn phase(&mut self, phase: Phase) -> Option<Refusal> {
-        let width = self.program.scan.width();
-        self.state.lanes.begin(self.program.lanes.len(), width);
-        self.state.sights.clear();
-        self.state.places.resize(self.program.lanes.len(), 0..0);
-        self.state.groups.begin(self.program.groups.len(), width);
         let program = self.program;
+        self.state.refresh(program);
         let steps = program.steps(phase);
         let mut next = 0;
         while let Some(step) = steps.get(next) {
@@ -166,61 +171,74 @@ impl Run<'_> {
     /// Tests the members that a target names. Whether one matched.
     fn target(&mut self, use_: Use, check: &Check, link: &Plan, step: &Step) -> bool {
         let Some(field) = self.program.fields.get(use_.field) else { return false };
-        let except = self.exceptions(field.variable, check, step);
+        let about = About { variable: field.variable, use_, check, link, step };
         if let (Some(lane), Some(sought), true) = (use_.lane, check.sought, self.prefilter && !use_.count) {
             if !scan::has(self.state.lanes.words(lane, self.program.scan.width()), sought.bit) {
                 return false;
             }
-            let places = self.state.places.get(lane).cloned().unwrap_or_default();
+            let members = self.members(use_.field);
             let mut found = false;
-            for place in places {
-                let Some(sight) = self.state.sights.get(place).copied() else { break };
-                found |= self.look(sight, use_, &except, check, link, step);
+            for at in members.start..members.end {
+                let Some(member) = self.state.members.get(at).copied() else { break };
+                found |= self.member(member, &about);
             }
             return found;
         }
-        let mut sights = std::mem::take(&mut self.state.fresh);
-        sights.clear();
-        self.sights(use_.field, check.chain, check.multi_match, &mut sights);
+        let mut members = std::mem::take(&mut self.state.fresh);
+        members.clear();
+        self.gather(use_.field, &mut members);
         if use_.count {
-            let names = &self.state.values;
-            sights.retain(|sight| !except.iter().any(|exception| exception.matcher.takes(names.text(sight.name))));
-            let count = self.state.values.of(sights.len().to_string().as_bytes());
-            sights.clear();
-            sights.push(Sight { name: EMPTY, value: count });
+            let (names, except) = (&self.state.values, self.exceptions(&about));
+            members.retain(|member| !except.iter().any(|exception| exception.matcher.takes(names.text(member.name))));
+            let value = self.state.values.of(members.len().to_string().as_bytes());
+            members.clear();
+            members.push(Entry { name: EMPTY, value });
         }
         let mut found = false;
-        for sight in &sights {
-            found |= self.look(*sight, use_, &except, check, link, step);
+        for member in &members {
+            found |= self.member(*member, &about);
         }
-        self.state.fresh = sights;
+        self.state.fresh = members;
+        found
+    }
+
+    /// Tests one member: what it is in the end, or all on the way to it.
+    fn member(&mut self, member: Entry, about: &About<'_>) -> bool {
+        let check = about.check;
+        let Some(chain) = self.program.chains.get(check.chain) else { return false };
+        let Entry { name, value } = member;
+        if !check.multi_match {
+            let value = self.transform(value, chain, None);
+            return self.look(Entry { name, value }, about);
+        }
+        let mut way = std::mem::take(&mut self.state.way);
+        way.clear();
+        let last = self.transform(value, chain, Some(&mut way));
+        way.push(last);
+        let mut found = false;
+        for value in &way {
+            found |= self.look(Entry { name, value: *value }, about);
+        }
+        self.state.way = way;
         found
     }
 
     /// Tests one member in one form.
-    fn look(
-        &mut self,
-        sight: Sight,
-        use_: Use,
-        except: &[Arc<Exception>],
-        check: &Check,
-        link: &Plan,
-        step: &Step,
-    ) -> bool {
+    fn look(&mut self, member: Entry, about: &About<'_>) -> bool {
+        let About { variable, use_, check, link, step } = *about;
         // The rest of a great many is not worth a look any more: the step is the last.
-        if self.state.values.work.is_exceeded() || !self.test(sight.value, check) {
+        if self.state.values.work.is_exceeded() || !self.test(member.value, check) {
             return false;
         }
         // After the test, which nearly always fails: names are compared for few.
-        let name = self.state.values.text(sight.name);
-        if except.iter().any(|exception| exception.matcher.takes(name)) {
+        let name = self.state.values.text(member.name);
+        if self.exceptions(about).iter().any(|exception| exception.matcher.takes(name)) {
             return false;
         }
         if check.capture && !check.negated {
-            self.keep_groups(sight.value, check);
+            self.keep_groups(member.value, check);
         }
-        let Some(field) = self.program.fields.get(use_.field) else { return false };
-        let matched = Matched { variable: field.variable, name: sight.name, value: sight.value };
+        let matched = Matched { variable, name: member.name, value: member.value };
         self.state.matched.push(matched);
         self.state.matched_last = Some(matched);
         if step.rule.log {
@@ -294,7 +312,8 @@ impl Run<'_> {
     }
 
     /// What the rule leaves out of a variable, by its own words and by those of other rules.
-    fn exceptions(&self, variable: Variable, check: &Check, step: &Step) -> Vec<Arc<Exception>> {
+    fn exceptions(&self, about: &About<'_>) -> Vec<Arc<Exception>> {
+        let About { variable, check, step, .. } = *about;
         if check.except.is_empty() && self.state.excepted.is_empty() {
             return Vec::new();
         }

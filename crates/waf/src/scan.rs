@@ -1,13 +1,18 @@
 //! Which operators may match a value: one look at its bytes and one pass over its text, for all rules together.
 
 use std::collections::HashMap;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use std::sync::Arc;
 
 use crate::byte_set::ByteSet;
 use crate::hash::Folded;
 use crate::need::Need;
 use crate::values::{ValueId, Values};
+
+mod classes;
+mod texts;
+
+pub(crate) use classes::{ClassBits, Classes};
+use texts::Texts;
 
 /// The number of an operator among those that are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,29 +46,28 @@ pub(crate) fn unite(words: &mut [u64], others: &[u64]) {
 pub(crate) struct Scan {
     /// Words that a bit for each operator takes.
     width: usize,
-    /// None if no operator needs a text.
-    texts: Option<AhoCorasick>,
+    texts: Texts,
     /// For each text, the operators that need it, or another.
     wanted_by: Vec<Box<[Bit]>>,
     /// The operators that need no text.
     textless: Box<[u64]>,
-    /// Bytes by what sets they are in: two bytes of one class are in the same.
-    class_of: Box<[u8; 256]>,
+    classes: Arc<Classes>,
     /// Classes of a set, and the operators that need a byte of them.
     sets: Vec<InClasses>,
 }
 
 /// A set by its classes, and the operators that need a byte of it.
-type InClasses = (u128, Box<[u64]>);
+type InClasses = (ClassBits, Box<[u64]>);
 
 /// What was learned of values, kept from one transaction to the next: values with the same classes of bytes meet the
 /// same sets.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    by_classes: HashMap<u128, u32, Folded>,
+    by_classes: HashMap<ClassBits, u32, Folded>,
     /// For each such kind of value, `width` words of operators whose sets it meets, and `width` of those that need no text.
     kinds: Vec<u64>,
-    /// The same for single values, in which texts were found; of this transaction only.
+    /// For single values in which texts were found, `width` words of operators that may match, and `width` of those whose
+    /// texts were found; of this transaction only.
     own: Vec<u64>,
     spare: Vec<u64>,
 }
@@ -81,8 +85,8 @@ impl Seen {
 }
 
 impl Scan {
-    /// For operators by their numbers, what each needs.
-    pub(crate) fn new(needs: &[Need]) -> Result<Self, aho_corasick::BuildError> {
+    /// For operators by their numbers, what each needs. The sets of `more` can be told apart by classes, too.
+    pub(crate) fn new(needs: &[Need], more: &[ByteSet]) -> Self {
         let width = needs.len().div_ceil(64).max(1);
         let mut textless = vec![0; width];
         let mut texts: HashMap<&[u8], Vec<Bit>> = HashMap::new();
@@ -101,52 +105,81 @@ impl Scan {
         }
         let mut texts: Vec<_> = texts.into_iter().collect();
         texts.sort_unstable();
-        let automaton = (!texts.is_empty()).then(|| {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
-                .build(texts.iter().map(|(text, _)| text))
-        });
-        let wanted_by = texts.into_iter().map(|(_, bits)| bits.into_boxed_slice()).collect();
-        let (class_of, sets) = classes(sets, width);
-        Ok(Self { width, texts: automaton.transpose()?, wanted_by, textless: textless.into(), class_of, sets })
+        let (texts, wanted_by): (Vec<_>, Vec<_>) =
+            texts.into_iter().map(|(text, bits)| (text, bits.into_boxed_slice())).unzip();
+        let (classes, sets) = classes(sets, more, width);
+        Self { width, texts: Texts::new(&texts), wanted_by, textless: textless.into(), classes: classes.into(), sets }
     }
 
     pub(crate) fn width(&self) -> usize {
         self.width
     }
 
+    pub(crate) const fn classes(&self) -> &Arc<Classes> {
+        &self.classes
+    }
+
     /// The operators that may match this value, as bits.
     pub(crate) fn candidates<'s>(&self, value: ValueId, values: &mut Values, seen: &'s mut Seen) -> &'s [u64] {
-        let place = match values.candidates(value) {
-            Some(place) => place,
-            None => {
-                values.work.charge(values.span(value).len());
-                let place = self.look(values.text(value), values.bytes(value), seen);
-                values.note_candidates(value, place);
-                place
-            }
-        };
-        let own = place & OWN != 0;
-        let (words, start) = if own { (&seen.own, (place & !OWN) as usize) } else { (&seen.kinds, place as usize) };
+        let place = self.place(value, values, seen);
+        self.words(place, seen)
+    }
+
+    /// What is noted at a place.
+    pub(crate) fn words<'s>(&self, place: u32, seen: &'s Seen) -> &'s [u64] {
+        let (words, start) =
+            if place & OWN != 0 { (&seen.own, (place & !OWN) as usize) } else { (&seen.kinds, place as usize) };
         words.get(start..start + self.width).unwrap_or_default()
     }
 
-    /// Looks at a value and notes what may match it. The place of the note.
-    fn look(&self, text: &[u8], bytes: ByteSet, seen: &mut Seen) -> u32 {
-        let kind = self.kind(bytes, seen);
+    /// Where it is noted what may match a value. Of two values with the same place the same may.
+    pub(crate) fn place(&self, value: ValueId, values: &mut Values, seen: &mut Seen) -> u32 {
+        if let Some(known) = values.candidates(value) {
+            return known;
+        }
+        let found = match values.cased(value) {
+            Some(cased) => self.found_in(cased, values, seen),
+            None => {
+                values.work.charge(values.span(value).len());
+                self.find(values.text(value), seen)
+            }
+        };
+        let place = self.note(values.classes(value), found, seen);
+        values.note_candidates(value, place);
+        place
+    }
+
+    /// Notes in `spare` which operators' texts are in a value. Whether any is.
+    fn find(&self, text: &[u8], seen: &mut Seen) -> bool {
+        let mut found = false;
         seen.spare.clear();
         seen.spare.resize(self.width, 0);
-        let mut found = false;
-        if let Some(texts) = &self.texts {
-            for hit in texts.find_overlapping_iter(text) {
-                found = true;
-                for bit in self.wanted_by.get(hit.pattern().as_usize()).into_iter().flatten() {
-                    set(&mut seen.spare, *bit);
-                }
+        self.texts.find(text, |number| {
+            found = true;
+            for bit in self.wanted_by.get(number).into_iter().flatten() {
+                set(&mut seen.spare, *bit);
             }
+        });
+        found
+    }
+
+    /// The same of a value that was looked at before, or has letters of another case and nothing else other than one that
+    /// was: texts are found whatever the case.
+    fn found_in(&self, value: ValueId, values: &mut Values, seen: &mut Seen) -> bool {
+        let place = self.place(value, values, seen);
+        if place & OWN == 0 {
+            return false;
         }
+        let start = (place & !OWN) as usize + self.width;
+        let words = seen.own.get(start..start + self.width).unwrap_or_default();
+        seen.spare.clear();
+        seen.spare.extend_from_slice(words);
+        true
+    }
+
+    /// Notes what may match a value with these classes of bytes, and the texts that were noted in `spare`.
+    fn note(&self, classes: ClassBits, found: bool, seen: &mut Seen) -> u32 {
+        let kind = self.kind(classes, seen);
         // Of each kind: first the operators whose sets it meets, then those of them that need no text.
         let textless = kind as usize + self.width;
         if !found {
@@ -159,12 +192,12 @@ impl Scan {
             let hits = seen.spare.get(word).copied().unwrap_or_default();
             seen.own.push(plain | meets & hits);
         }
+        seen.own.extend_from_slice(&seen.spare);
         place(start) | OWN
     }
 
-    /// Where it is noted which operators' sets a value with these bytes meets.
-    fn kind(&self, bytes: ByteSet, seen: &mut Seen) -> u32 {
-        let classes = bytes.iter().fold(0, |classes, byte| classes | 1 << self.class(byte));
+    /// Where it is noted which operators' sets a value with these classes meets.
+    fn kind(&self, classes: ClassBits, seen: &mut Seen) -> u32 {
         if let Some(known) = seen.by_classes.get(&classes) {
             return *known;
         }
@@ -185,50 +218,23 @@ impl Scan {
         seen.by_classes.insert(classes, start);
         start
     }
-
-    fn class(&self, byte: u8) -> u8 {
-        // A table of all bytes has every byte.
-        self.class_of.get(usize::from(byte)).copied().unwrap_or_default()
-    }
 }
 
-/// Bytes by the sets that they are in, and each set by its classes. Sets that few operators need are left out when the
-/// classes would be more than a word has bits: the operators then run more often than they must.
-fn classes(sets: HashMap<ByteSet, Vec<Bit>>, width: usize) -> (Box<[u8; 256]>, Vec<InClasses>) {
+/// Bytes by the sets that they are in, and each set by its classes. Sets that few operators need are left out where there
+/// would be too many classes: the operators then run more often than they must.
+fn classes(sets: HashMap<ByteSet, Vec<Bit>>, more: &[ByteSet], width: usize) -> (Classes, Vec<InClasses>) {
     let mut sets: Vec<_> = sets.into_iter().collect();
     sets.sort_by_key(|(bytes, bits)| (usize::MAX - bits.len(), *bytes));
-    let mut class_of = Box::new([0_u8; 256]);
-    let mut count = 1_u8;
-    let mut kept = Vec::new();
-    for (bytes, bits) in sets {
-        if let Some((refined, more)) = refine(&class_of, count, bytes) {
-            (class_of, count) = (refined, more);
-            kept.push((bytes, bits));
-        }
-    }
-    let sets = kept.into_iter().map(|(bytes, bits)| {
-        let classes =
-            bytes.iter().fold(0, |all, byte| all | 1 << class_of.get(usize::from(byte)).copied().unwrap_or_default());
+    let classes = Classes::new(more.iter().copied().chain(sets.iter().map(|(bytes, _)| *bytes)));
+    let sets = sets.into_iter().filter_map(|(bytes, bits)| {
         let mut words = vec![0; width];
         for bit in bits {
             set(&mut words, bit);
         }
-        (classes, words.into_boxed_slice())
+        Some((classes.of_set(bytes)?, words.into_boxed_slice()))
     });
     let sets = sets.collect();
-    (class_of, sets)
-}
-
-/// The classes, divided by one more set; none if they would be too many.
-fn refine(class_of: &[u8; 256], count: u8, bytes: ByteSet) -> Option<(Box<[u8; 256]>, u8)> {
-    let mut divided: HashMap<(u8, bool), u8> = HashMap::new();
-    let mut refined = Box::new([0; 256]);
-    for ((class, byte), into) in class_of.iter().zip(0..=u8::MAX).zip(refined.iter_mut()) {
-        let next = u8::try_from(divided.len()).ok()?;
-        *into = *divided.entry((*class, bytes.contains(byte))).or_insert(next);
-    }
-    let more = u8::try_from(divided.len()).ok()?;
-    (u32::from(more) <= u128::BITS && more >= count).then_some((refined, more))
+    (classes, sets)
 }
 
 fn set(words: &mut [u64], bit: Bit) {

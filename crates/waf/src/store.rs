@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::hash::Folded;
 use crate::rule::Collection;
 use crate::values::{ValueId, Values};
 
@@ -12,7 +13,7 @@ pub(crate) struct Slot(u32);
 /// The members that rules name, each with its slot.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Names {
-    of: [HashMap<Box<[u8]>, Slot>; COLLECTIONS],
+    of: [HashMap<Box<[u8]>, Slot, Folded>; COLLECTIONS],
     count: u32,
 }
 
@@ -147,6 +148,12 @@ pub(crate) fn number(text: &[u8]) -> i64 {
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
     let value = digits.fold(0_i64, |value, digit| value.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     if negative { -value } else { value }
+}
+
+/// A text that is a number and nothing else, and is written in the one way that numbers are.
+pub(crate) fn as_number(text: &[u8]) -> Option<i64> {
+    let number = number(text);
+    (text.len() <= 20 && number.to_string().as_bytes() == text).then_some(number)
 }
 
 /// Members of one transaction whose names were made by rules. Rules that count how often an argument is there make one for

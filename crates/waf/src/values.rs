@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use crate::arena::{Arena, Span};
-use crate::byte_set::ByteSet;
 use crate::hash::Folded;
+use crate::scan::{ClassBits, Classes};
 use crate::transformation::Transformation;
 use crate::work::Work;
 
@@ -16,8 +17,21 @@ pub(crate) struct ValueId(u32);
 #[derive(Debug, Clone, Copy)]
 struct Value {
     span: Span,
-    bytes: ByteSet,
+    /// A bit for each class of its bytes.
+    classes: ClassBits,
     candidates: Option<u32>,
+    /// The value of which it is the small letters.
+    cased: Option<ValueId>,
+    /// The last of what was made of it, by its place in [`Values::derived`].
+    derived: Option<u32>,
+}
+
+/// What a transformation makes of a value, and where what another one makes of it is noted.
+#[derive(Debug, Clone, Copy)]
+struct Derived {
+    how: Transformation,
+    becomes: ValueId,
+    next: Option<u32>,
 }
 
 /// Every text that rules look at in this transaction.
@@ -27,7 +41,8 @@ pub(crate) struct Values {
     pub(crate) work: Work,
     values: Vec<Value>,
     known: HashMap<u64, ValueId, BuildHasherDefault<AsIs>>,
-    transformed: HashMap<(ValueId, Transformation), ValueId, Folded>,
+    derived: Vec<Derived>,
+    classes: Arc<Classes>,
     hasher: Folded,
     spare: Vec<u8>,
 }
@@ -42,7 +57,8 @@ impl Default for Values {
             work: Work::default(),
             values: Vec::new(),
             known: HashMap::default(),
-            transformed: HashMap::default(),
+            derived: Vec::new(),
+            classes: Arc::default(),
             hasher: Folded::default(),
             spare: Vec::new(),
         };
@@ -59,11 +75,16 @@ impl Values {
         self.values.shrink_to(ROOM_VALUES_MAX);
         self.known.clear();
         self.known.shrink_to(ROOM_VALUES_MAX);
-        self.transformed.clear();
-        self.transformed.shrink_to(ROOM_VALUES_MAX);
+        self.derived.clear();
+        self.derived.shrink_to(ROOM_VALUES_MAX);
         self.spare.shrink_to(ROOM_BYTES_MAX);
         let empty = self.place(Span::EMPTY);
         debug_assert_eq!(empty, EMPTY);
+    }
+
+    /// From the next [`clear`](Self::clear) on, the classes of bytes are these.
+    pub(crate) fn classify(&mut self, classes: &Arc<Classes>) {
+        self.classes = Arc::clone(classes);
     }
 
     /// The value with this text.
@@ -93,21 +114,36 @@ impl Values {
 
     /// The value that a transformation makes of another.
     pub(crate) fn transform(&mut self, value: ValueId, how: Transformation) -> ValueId {
-        if let Some(known) = self.transformed.get(&(value, how)) {
-            return *known;
+        if let Some(known) = self.transformed(value, how) {
+            return known;
         }
+        let first = self.get(value).and_then(|value| value.derived);
         self.work.charge(self.span(value).len());
         let mut spare = std::mem::take(&mut self.spare);
         spare.clear();
         let becomes = if how.apply(self.text(value), &mut spare) { self.of(&spare) } else { value };
         self.spare = spare;
-        self.transformed.insert((value, how), becomes);
+        if how == Transformation::Lowercase && becomes != value {
+            self.note_cased(becomes, value);
+        }
+        let place = u32::try_from(self.derived.len()).ok();
+        self.derived.push(Derived { how, becomes, next: first });
+        if let Some(value) = self.values.get_mut(value.0 as usize) {
+            value.derived = place;
+        }
         becomes
     }
 
     /// The same, if it was made before.
     pub(crate) fn transformed(&self, value: ValueId, how: Transformation) -> Option<ValueId> {
-        self.transformed.get(&(value, how)).copied()
+        let mut next = self.get(value)?.derived;
+        while let Some(derived) = next.and_then(|next| self.derived.get(next as usize)) {
+            if derived.how == how {
+                return Some(derived.becomes);
+            }
+            next = derived.next;
+        }
+        None
     }
 
     pub(crate) fn text(&self, value: ValueId) -> &[u8] {
@@ -118,9 +154,20 @@ impl Values {
         self.get(value).map_or(Span::EMPTY, |value| value.span)
     }
 
-    /// Which bytes occur in it.
-    pub(crate) fn bytes(&self, value: ValueId) -> ByteSet {
-        self.get(value).map_or(ByteSet::EMPTY, |value| value.bytes)
+    /// Which classes of bytes occur in it.
+    pub(crate) fn classes(&self, value: ValueId) -> ClassBits {
+        self.get(value).map_or(0, |value| value.classes)
+    }
+
+    /// A value that is the same but for the case of letters, and is there longer.
+    pub(crate) fn cased(&self, value: ValueId) -> Option<ValueId> {
+        self.get(value)?.cased
+    }
+
+    fn note_cased(&mut self, value: ValueId, cased: ValueId) {
+        if let Some(found) = self.values.get_mut(value.0 as usize).filter(|_| cased.0 < value.0) {
+            found.cased = Some(cased);
+        }
     }
 
     /// Where the operators that may match it were noted.
@@ -153,7 +200,8 @@ impl Values {
     fn place(&mut self, span: Span) -> ValueId {
         // INVARIANT: the arena names less than 2^32 bytes, and each value but the empty one has a byte of its own.
         let value = ValueId(u32::try_from(self.values.len()).unwrap_or(0));
-        self.values.push(Value { span, bytes: ByteSet::of(self.arena.text(span)), candidates: None });
+        let classes = self.classes.of_text(self.arena.text(span));
+        self.values.push(Value { span, classes, candidates: None, cased: None, derived: None });
         value
     }
 }

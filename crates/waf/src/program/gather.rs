@@ -4,21 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
-    Check, Deed, Exception, Field, Gate, Glance, Key, Lane, Matcher, Plan, Program, Rule, Sought, Stage, Step, Use,
-    is_volatile, which, written,
+    Check, Deed, Exception, Field, Gate, Glance, Key, Lane, Matcher, Plan, Program, Rule, Sought, Stage, Stages, Step,
+    Triggers, Use, is_volatile, which, written,
 };
-use crate::byte_set::ByteSet;
 use crate::kind::Disarmed;
 use crate::need::Need;
 use crate::operator::{Compiled, Fixed};
 use crate::pattern::PatternError;
 use crate::rule::{
-    Assignment, Chain, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook, Selector,
-    Skip, Target, Test,
+    Assignment, Chain, Change, Collection, Control, Disruption, Effect, Item, Link, Operator, Place, Role, RuleBook,
+    Selector, Skip, Target, Test,
 };
-use crate::scan::{Bit, Scan};
+use crate::scan::{Bit, Classes, Scan};
 use crate::seclang::Fault;
-use crate::store::Names;
+use crate::store::{Names, as_number};
 use crate::transformation::Transformation;
 use crate::variable::Variable;
 
@@ -30,8 +29,7 @@ type Known = (Arc<Compiled>, Option<(Bit, usize)>);
 pub(super) struct Gatherer {
     fields: Vec<Field>,
     field_numbers: HashMap<(Variable, String), usize>,
-    chains: Vec<Box<[Stage]>>,
-    chain_numbers: HashMap<Vec<Transformation>, usize>,
+    chains: Vec<Vec<Transformation>>,
     lanes: Vec<Lane>,
     lane_numbers: HashMap<Lane, usize>,
     groups: Vec<Box<[usize]>>,
@@ -72,11 +70,12 @@ impl Gatherer {
             }
             number += 1;
         }
-        let scan = match Scan::new(&self.needs) {
-            Ok(scan) if self.faults.is_empty() => scan,
-            Ok(_) => return Err(self.faults),
-            Err(error) => return Err(vec![too_many(&error.to_string())]),
-        };
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        let all = self.chains.iter().flatten().filter_map(|how| how.triggers());
+        let scan = Scan::new(&self.needs, &all.collect::<Vec<_>>());
+        let chains = self.chains.iter().map(|chain| stages(chain, scan.classes())).collect();
         let captures = [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"]
             .map(|name| self.names.slot(Collection::Tx, name));
         Ok(Program {
@@ -87,7 +86,7 @@ impl Gatherer {
             kinds: Vec::new(),
             phases,
             fields: self.fields,
-            chains: self.chains,
+            chains,
             lanes: self.lanes,
             groups: self.groups,
             names: self.names,
@@ -226,17 +225,11 @@ impl Gatherer {
     }
 
     fn chain(&mut self, transformations: &[Transformation]) -> usize {
-        if let Some(known) = self.chain_numbers.get(transformations) {
-            return *known;
+        if let Some(known) = self.chains.iter().position(|known| known == transformations) {
+            return known;
         }
-        let stage = |how: &Transformation| {
-            let triggers = how.triggers();
-            Stage { how: *how, triggers: triggers.unwrap_or(ByteSet::FULL), always: triggers.is_none() }
-        };
-        self.chains.push(transformations.iter().map(stage).collect());
-        let number = self.chains.len() - 1;
-        self.chain_numbers.insert(transformations.to_vec(), number);
-        number
+        self.chains.push(transformations.to_vec());
+        self.chains.len() - 1
     }
 
     fn group(&mut self, uses: &mut [Use], chain: usize, multi_match: bool) -> usize {
@@ -291,7 +284,14 @@ impl Gatherer {
                     Some(plain) => Key::Known(self.names.slot(*collection, &plain)),
                     None => Key::Made(key.clone()),
                 };
-                Deed::Set { collection: *collection, key, change: change.clone(), scores }
+                let number = match change {
+                    Change::Set(text) => text.as_plain().and_then(as_number),
+                    _ => None,
+                };
+                match (key, number) {
+                    (Key::Known(slot), Some(number)) => Deed::Number(slot, number),
+                    (key, _) => Deed::Set { collection: *collection, key, change: change.clone(), scores },
+                }
             }
             Effect::Control(Control::RemoveRules(which)) => Deed::RemoveRules(which::meant(which, book)?),
             Effect::Control(Control::RemoveTarget(which, target)) => {
@@ -311,8 +311,16 @@ impl Gatherer {
     }
 }
 
-fn too_many(message: &str) -> Fault {
-    let place = Place { file: Arc::from("(all files)"), line: 1 };
-    let help = Some(String::from("load fewer rules, or shorter lists of phrases"));
-    Fault { place, message: message.to_owned(), help }
+fn stages(chain: &[Transformation], classes: &Classes) -> Stages {
+    let stage = |how: &Transformation| {
+        let of_set = how.triggers().and_then(|set| classes.of_set(set));
+        let triggers = Triggers { classes: of_set.unwrap_or_default(), always: of_set.is_none() };
+        Stage { how: *how, triggers }
+    };
+    let stages: Box<[_]> = chain.iter().map(stage).collect();
+    let triggers = stages.iter().fold(Triggers::default(), |all, Stage { triggers, .. }| Triggers {
+        classes: all.classes | triggers.classes,
+        always: all.always | triggers.always,
+    });
+    Stages { stages, triggers }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::Run;
 use crate::program::{Deed, Key, Plan, Step};
 use crate::rule::{Change, Collection, Control, Text};
-use crate::store::{Held, number};
+use crate::store::{Held, as_number, number};
 use crate::variable::Variable;
 
 impl Run<'_> {
     pub(super) fn effects(&mut self, link: &Plan, step: &Step) {
         for deed in &link.effects {
             match deed {
+                Deed::Number(slot, number) => self.state.store.set(*slot, Some(Held::Number(*number))),
                 Deed::Set { collection, key, change, scores } => {
                     let by = self.assign(*collection, key, change, step);
                     self.state.added = self.state.added.saturating_add(if *scores { by } else { 0 });
@@ -102,12 +103,6 @@ impl Run<'_> {
         }
         grown
     }
-}
-
-/// A text that is a number and nothing else, and is written in the one way that numbers are.
-fn as_number(text: &[u8]) -> Option<i64> {
-    let number = number(text);
-    (text.len() <= 20 && number.to_string().as_bytes() == text).then_some(number)
 }
 
 const EXCEPTED_MAX: usize = 1_000;

@@ -1,30 +1,33 @@
-//! Which members a rule looks at, and in what form: found once for all rules that look at the same.
+//! Which members a rule looks at, and what may match them: found once for all rules that look at the same.
 
 use super::Run;
-use super::state::Sight;
+use super::state::Members;
 use super::text::{full_name, single};
 use crate::collections::Entry;
-use crate::program::{Matcher, written};
+use crate::program::{Matcher, Stages, written};
 use crate::scan;
-use crate::values::EMPTY;
+use crate::values::{EMPTY, ValueId};
 use crate::variable::Variable;
 
 impl Run<'_> {
-    /// What is tested of a member: what it is in the end, or all on the way to it.
-    pub(super) fn transform(&mut self, member: Entry, chain: usize, all: bool, out: &mut Vec<Sight>) {
+    /// What a value becomes. What it is on the way goes to `way`.
+    pub(super) fn transform(&mut self, value: ValueId, chain: &Stages, mut way: Option<&mut Vec<ValueId>>) -> ValueId {
         let values = &mut self.state.values;
         values.work.charge(0);
-        let (name, mut value) = (member.name, member.value);
-        for stage in self.program.chains.get(chain).into_iter().flatten() {
-            if stage.always || stage.triggers.intersects(values.bytes(value)) {
+        if !chain.triggers.meet(values.classes(value)) {
+            return value;
+        }
+        let mut value = value;
+        for stage in &chain.stages {
+            if stage.triggers.meet(values.classes(value)) {
                 let becomes = values.transform(value, stage.how);
-                if all && becomes != value {
-                    out.push(Sight { name, value });
+                if let Some(way) = way.as_mut().filter(|_| becomes != value) {
+                    way.push(value);
                 }
                 value = becomes;
             }
         }
-        out.push(Sight { name, value });
+        value
     }
 
     /// The operators that may match anything in a group of lanes.
@@ -32,6 +35,7 @@ impl Run<'_> {
         let width = self.program.scan.width();
         if !self.state.groups.is_known(group) {
             let program = self.program;
+            self.state.groups.note(group, width);
             for lane in program.groups.get(group).into_iter().flatten() {
                 if !self.state.lanes.is_known(*lane) {
                     self.lane(*lane);
@@ -39,38 +43,64 @@ impl Run<'_> {
                 let state = &mut *self.state;
                 scan::unite(state.groups.note(group, width), state.lanes.words(*lane, width));
             }
-            self.state.groups.note(group, width);
         }
         self.state.groups.words(group, width)
     }
 
-    /// Finds what a lane holds, and the operators that may match anything in it.
+    /// Finds the operators that may match anything in a lane, or a member of its field as it came.
     pub(super) fn lane(&mut self, at: usize) {
-        let Some(lane) = self.program.lanes.get(at).copied() else { return };
-        let width = self.program.scan.width();
-        let mut sights = std::mem::take(&mut self.state.sights);
-        let start = sights.len();
-        self.sights(lane.field, lane.chain, lane.multi_match, &mut sights);
-        if let Some(place) = self.state.places.get_mut(at) {
-            *place = start..sights.len();
-        }
+        let program = self.program;
+        let Some(lane) = program.lanes.get(at) else { return };
+        let Some(chain) = program.chains.get(lane.chain) else { return };
+        let width = program.scan.width();
+        let members = self.members(lane.field);
         let state = &mut *self.state;
-        let words = state.lanes.note(at, width);
-        for sight in sights.get(start..).unwrap_or_default() {
-            scan::unite(words, self.program.scan.candidates(sight.value, &mut state.values, &mut state.seen));
+        scan::unite(state.lanes.note(at, width), state.plain.words(lane.field, width));
+        if !chain.triggers.meet(members.classes) {
+            return;
         }
-        self.state.sights = sights;
+        let mut way = std::mem::take(&mut self.state.way);
+        for member in members.start..members.end {
+            let Some(Entry { value, .. }) = self.state.members.get(member).copied() else { break };
+            if !chain.triggers.meet(self.state.values.classes(value)) {
+                continue;
+            }
+            way.clear();
+            let last = self.transform(value, chain, lane.multi_match.then_some(&mut way));
+            way.push(last);
+            // As it came it was looked at for all lanes of the field.
+            for form in way.iter().filter(|form| **form != value) {
+                let state = &mut *self.state;
+                let found = program.scan.candidates(*form, &mut state.values, &mut state.seen);
+                scan::unite(state.lanes.note(at, width), found);
+            }
+        }
+        self.state.way = way;
     }
 
-    /// The members of a field in every form in which they are tested.
-    pub(super) fn sights(&mut self, field: usize, chain: usize, all: bool, out: &mut Vec<Sight>) {
-        let mut members = std::mem::take(&mut self.state.members);
-        members.clear();
-        self.gather(field, &mut members);
-        for member in &members {
-            self.transform(*member, chain, all, out);
+    /// The members of a field, found once until they change.
+    pub(super) fn members(&mut self, field: usize) -> Members {
+        if let Some(known) = self.state.fields.get(field).copied().flatten() {
+            return known;
         }
-        self.state.members = members;
+        let mut all = std::mem::take(&mut self.state.members);
+        let start = all.len();
+        self.gather(field, &mut all);
+        let (state, scan) = (&mut *self.state, &self.program.scan);
+        let (plain, mut classes, mut before) = (state.plain.note(field, scan.width()), 0, None);
+        for Entry { value, .. } in all.get(start..).unwrap_or_default() {
+            classes |= state.values.classes(*value);
+            let place = scan.place(*value, &mut state.values, &mut state.seen);
+            if before.replace(place) != Some(place) {
+                scan::unite(plain, scan.words(place, &state.seen));
+            }
+        }
+        let members = Members { start, end: all.len(), classes };
+        state.members = all;
+        if let Some(known) = state.fields.get_mut(field) {
+            *known = Some(members);
+        }
+        members
     }
 
     /// The members of a field.

@@ -8,7 +8,7 @@ use crate::memory::{Member, Memory, Name};
 use crate::operator::Made;
 use crate::program::{Exception, Program};
 use crate::rule::{Collection, Severity};
-use crate::scan::Seen;
+use crate::scan::{ClassBits, Seen};
 use crate::store::Store;
 use crate::values::{ValueId, Values};
 use crate::variable::Variable;
@@ -24,10 +24,13 @@ pub(crate) struct State {
     pub(super) made: Made,
     pub(super) seen: Seen,
     pub(super) lanes: Notes,
-    /// What lanes hold, for those that are known: the members that are looked at, with what is tested of each.
-    pub(super) sights: Vec<Sight>,
-    pub(super) places: Vec<std::ops::Range<usize>>,
     pub(super) groups: Notes,
+    /// The members of all fields that are known, each field's together.
+    pub(super) members: Vec<Entry>,
+    /// Of each field, where they are.
+    pub(super) fields: Vec<Option<Members>>,
+    /// Of each field, the operators that may match a member as it came.
+    pub(super) plain: Notes,
     /// Of the link that runs: what has matched.
     pub(super) matched: Vec<Matched>,
     /// Of the link before: MATCHED_VARS.
@@ -39,9 +42,10 @@ pub(crate) struct State {
     pub(super) opened: Vec<Name>,
     pub(super) expiring: Vec<(Collection, Box<[u8]>, i64)>,
     pub(super) excepted: Vec<(Arc<[bool]>, Arc<Exception>)>,
-    pub(super) members: Vec<Entry>,
     pub(super) spare: Vec<Entry>,
-    pub(super) fresh: Vec<Sight>,
+    pub(super) fresh: Vec<Entry>,
+    /// What a value is on the way through a chain of transformations.
+    pub(super) way: Vec<ValueId>,
     pub(super) highest: Option<Severity>,
     /// Of the rule that runs, where it speaks: in which places it has matched.
     pub(super) traces: Vec<Trace>,
@@ -59,15 +63,17 @@ pub(crate) struct Matched {
     pub(crate) value: ValueId,
 }
 
-/// A member under a chain of transformations.
+/// The members of a field.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sight {
-    pub(super) name: ValueId,
-    pub(super) value: ValueId,
+pub(super) struct Members {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// A bit for each class of bytes in their values.
+    pub(super) classes: ClassBits,
 }
 
-/// Bits that were found for lanes or groups in this phase. Nothing is wiped between phases: what was noted before has an
-/// older stamp.
+/// Bits that were found for fields, lanes or groups in this transaction. Nothing is wiped between transactions: what was
+/// noted before has an older stamp.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     stamps: Vec<u32>,
@@ -90,7 +96,13 @@ impl Notes {
         self.stamps.get(at).is_none_or(|stamp| *stamp == self.now)
     }
 
-    /// What was noted in this phase; nothing if nothing was.
+    pub(super) fn forget(&mut self, at: usize) {
+        if let Some(stamp) = self.stamps.get_mut(at) {
+            *stamp = 0;
+        }
+    }
+
+    /// What was noted; nothing if nothing was.
     pub(super) fn words(&self, at: usize, width: usize) -> &[u64] {
         let words = self.words.get(at * width..(at + 1) * width).filter(|_| self.is_known(at));
         words.unwrap_or_default()
@@ -114,7 +126,8 @@ impl State {
         if self.engine != engine {
             self.engine = engine;
             self.seen = Seen::default();
-            (self.lanes, self.groups) = (Notes::default(), Notes::default());
+            (self.plain, self.lanes, self.groups) = (Notes::default(), Notes::default(), Notes::default());
+            self.values.classify(program.scan.classes());
         }
         self.values.clear();
         self.collections.clear();
@@ -123,10 +136,16 @@ impl State {
         self.matched.clear();
         self.matched_before.clear();
         self.matched_last = None;
-        self.sights.clear();
-        self.sights.shrink_to(ROOM_SIGHTS_MAX);
-        self.fresh.shrink_to(ROOM_SIGHTS_MAX);
-        self.members.shrink_to(ROOM_SIGHTS_MAX);
+        let width = program.scan.width();
+        self.plain.begin(program.fields.len(), width);
+        self.lanes.begin(program.lanes.len(), width);
+        self.groups.begin(program.groups.len(), width);
+        self.fields.clear();
+        self.fields.resize(program.fields.len(), None);
+        self.members.clear();
+        self.members.shrink_to(ROOM_MEMBERS_MAX);
+        self.fresh.shrink_to(ROOM_MEMBERS_MAX);
+        self.spare.shrink_to(ROOM_MEMBERS_MAX);
         self.removed.clear();
         self.opened.clear();
         self.expiring.clear();
@@ -149,6 +168,27 @@ impl State {
         self.excepted.push((meant, exception));
     }
 
+    /// Forgets what was found of fields whose members have changed since.
+    pub(super) fn refresh(&mut self, program: &Program) {
+        for ((field, known), at) in program.fields.iter().zip(&mut self.fields).zip(0..) {
+            if known.is_some() && self.collections.has_changed(field.variable) {
+                *known = None;
+                self.plain.forget(at);
+            }
+        }
+        for (lane, at) in program.lanes.iter().zip(0..) {
+            if self.fields.get(lane.field).is_none_or(Option::is_none) {
+                self.lanes.forget(at);
+            }
+        }
+        for (group, at) in program.groups.iter().zip(0..) {
+            if group.iter().any(|lane| !self.lanes.is_known(*lane)) {
+                self.groups.forget(at);
+            }
+        }
+        self.collections.settle();
+    }
+
     /// Remembers the collections that rules have opened.
     pub(crate) fn remember(&mut self, program: &Program, memory: &Memory, now: i64) {
         for name in std::mem::take(&mut self.opened) {
@@ -166,4 +206,4 @@ impl State {
 }
 
 /// What is kept for the next transaction of the room that one with very many members took.
-const ROOM_SIGHTS_MAX: usize = 16 * 1024;
+const ROOM_MEMBERS_MAX: usize = 4 * 1024;

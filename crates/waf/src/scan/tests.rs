@@ -56,6 +56,11 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
         "select",
         "\u{fffd}",
         "b",
+        "1' or 1=1--",
+        "-1 union select 2",
+        "<svg/onload=x>",
+        "x onclick=y",
+        "%zz",
     ]);
     let noise = prop::collection::vec(any::<u8>(), 0..4);
     let piece = prop_oneof![3 => pieces.prop_map(|piece| piece.as_bytes().to_vec()), 1 => noise];
@@ -70,6 +75,8 @@ fn operators() -> Vec<Operator> {
     all.push(Operator::BeginsWith(Text::plain(b"uni")));
     all.push(Operator::EndsWith(Text::plain(b"")));
     all.push(Operator::ValidateByteRange(ByteSet::EMPTY.with_range(b' ', b'~')));
+    all.extend([Operator::DetectSqli, Operator::DetectXss]);
+    all.extend([Operator::ValidateUrlEncoding, Operator::ValidateUtf8Encoding]);
     all
 }
 
@@ -78,11 +85,12 @@ fn whatever_matches_is_a_candidate() {
     let operators = operators();
     let needs: Vec<_> = operators.iter().map(|operator| Compiled::need(operator).unwrap()).collect();
     let fixed: Vec<_> = operators.iter().map(fixed).collect();
-    let scan = Scan::new(&needs).unwrap();
+    let scan = Scan::new(&needs, &[]);
     let hits = std::cell::Cell::new(0);
     let mut runner = proptest::test_runner::TestRunner::default();
     let outcome = runner.run(&texts(), |text| {
         let (mut values, mut seen) = (Values::default(), Seen::default());
+        values.classify(scan.classes());
         let value = values.of(&text);
         let candidates = scan.candidates(value, &mut values, &mut seen).to_vec();
         for ((operator, need), number) in fixed.iter().zip(&needs).zip(0..) {
@@ -105,8 +113,9 @@ fn whatever_matches_is_a_candidate() {
 fn most_are_no_candidates_of_plain_values() {
     let operators = operators();
     let needs: Vec<_> = operators.iter().map(|operator| Compiled::need(operator).unwrap()).collect();
-    let scan = Scan::new(&needs).unwrap();
+    let scan = Scan::new(&needs, &[]);
     let (mut values, mut seen) = (Values::default(), Seen::default());
+    values.classify(scan.classes());
     let value = values.of(b"Hamburg");
     let candidates: u32 = scan.candidates(value, &mut values, &mut seen).iter().map(|word| word.count_ones()).sum();
     // Those that any text meets, such as `.?`, and what an empty argument means.
@@ -117,5 +126,41 @@ fn fixed(operator: &Operator) -> Fixed {
     match Compiled::new(operator).unwrap() {
         Compiled::Fixed(fixed) => fixed,
         Compiled::Open(_) => unreachable!("none of these has places to fill in"),
+    }
+}
+
+proptest! {
+    /// The same as comparing each text at each place.
+    #[test]
+    fn texts_are_found_wherever_they_are(
+        texts in prop::collection::btree_set("[a-c/ 0\u{0}é]{1,7}", 1..40),
+        value in "[a-cA-C/ 07\u{0}é]{0,40}",
+    ) {
+        let texts: Vec<_> = texts.iter().map(|text| text.as_bytes()).collect();
+        let mut found = std::collections::BTreeSet::new();
+        Texts::new(&texts).find(value.as_bytes(), |number| {
+            found.insert(number);
+        });
+        let value = value.to_ascii_lowercase().into_bytes();
+        let expected = texts.iter().enumerate().filter(|(_, text)| memchr::memmem::find(&value, text).is_some());
+        prop_assert_eq!(found, expected.map(|(number, _)| number).collect());
+    }
+
+    /// What was found in a value is known of it in small letters, too, and no less than if that were looked at.
+    #[test]
+    fn small_letters_have_the_same_texts(text in texts()) {
+        let needs: Vec<_> = operators().iter().map(|operator| Compiled::need(operator).unwrap()).collect();
+        let scan = Scan::new(&needs, &[]);
+        let candidates_of = |text: &[u8], small: bool| {
+            let (mut values, mut seen) = (Values::default(), Seen::default());
+            values.classify(scan.classes());
+            values.clear();
+            let mut value = values.of(text);
+            if small {
+                value = values.transform(value, crate::transformation::Transformation::Lowercase);
+            }
+            scan.candidates(value, &mut values, &mut seen).to_vec()
+        };
+        prop_assert_eq!(candidates_of(&text, true), candidates_of(&text.to_ascii_lowercase(), false));
     }
 }

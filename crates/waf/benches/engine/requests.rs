@@ -1,15 +1,12 @@
-//! What a request costs in the engine, with the rules in the folder that `REEVE_CRS` names, at paranoia level 1.
+//! The requests of the comparison with nginx and ModSecurity in `benches/waf.sh`, and how our engine is taken through them.
 //!
-//! The requests are those of the comparison with nginx and ModSecurity in `benches/waf.sh`.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may fail")]
+//! Also used by `benches/peer`, so that it measures the same.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use criterion::{Criterion, criterion_group, criterion_main};
 use reeve_waf::{Engine, EngineMode, Facts, Options, RequestHead, ResponseHead, Scratch, Source, SourceError, trial};
 
 struct Files(HashMap<String, Vec<u8>>);
@@ -28,27 +25,36 @@ impl Source for Files {
     }
 }
 
-fn engine(folder: &Path, prefilter: bool) -> Engine {
+/// The rules of a folder, with the settings that come with every engine of the kind.
+pub fn engine(folder: &Path, prefilter: bool) -> Engine {
     let rules = folder.join("rules");
     let mut names: Vec<PathBuf> = fs::read_dir(&rules).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
     names.sort();
     let files = Files(HashMap::from([(String::from("base"), trial::BASE.into())]));
-    let mut order = vec![String::from("base"), rules.join("crs-setup.conf.example").display().to_string()];
+    let mut order = vec![String::from("base"), setup(folder).display().to_string()];
     order.extend(names.iter().map(|path| path.display().to_string()));
     let order: Vec<_> = order.iter().map(String::as_str).collect();
     Engine::load(&order, &files, Options { mode: Some(EngineMode::On), prefilter, ..Options::default() }).unwrap()
 }
 
-struct Sent {
-    name: &'static str,
-    method: &'static str,
-    target: &'static str,
-    kind: Option<&'static str>,
-    body: Vec<u8>,
+/// Where the set-up of a rule set lies.
+pub fn setup(folder: &Path) -> PathBuf {
+    let places = ["crs-setup.conf", "rules/crs-setup.conf", "crs-setup.conf.example", "rules/crs-setup.conf.example"];
+    places.map(|place| folder.join(place)).into_iter().find(|place| place.exists()).expect("there is a crs-setup.conf")
 }
 
-const BROWSER: &[(&str, &str)] = &[
+/// A request as it is sent.
+pub struct Sent {
+    pub name: &'static str,
+    pub method: &'static str,
+    pub target: &'static str,
+    pub kind: Option<&'static str>,
+    pub body: Vec<u8>,
+}
+
+/// What a browser sends with it.
+pub const BROWSER: &[(&str, &str)] = &[
     ("Host", "shop.example.com"),
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
     ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
@@ -80,7 +86,8 @@ fn form(fields: usize) -> Vec<u8> {
     fields.collect::<Vec<_>>().join("&").into_bytes()
 }
 
-fn requests() -> Vec<Sent> {
+/// The requests that are measured.
+pub fn requests() -> Vec<Sent> {
     let get = "/articles/list?page=2&sort=price&category=garden%20tools&q=watering+can";
     let json_kind = Some("application/json");
     vec![
@@ -97,7 +104,8 @@ fn requests() -> Vec<Sent> {
     ]
 }
 
-fn transact(engine: &Engine, sent: &Sent, scratch: Scratch) -> Scratch {
+/// Takes one request and an answer through all five phases.
+pub fn transact(engine: &Engine, sent: &Sent, scratch: Scratch) -> Scratch {
     let facts = Facts {
         remote_address: [192, 0, 2, 7].into(),
         remote_port: 40_000,
@@ -131,21 +139,3 @@ fn transact(engine: &Engine, sent: &Sent, scratch: Scratch) -> Scratch {
     assert!(report.matches.is_empty(), "{}: {:?}", sent.name, report.matches);
     scratch
 }
-
-fn transactions(criterion: &mut Criterion) {
-    let folder = PathBuf::from(std::env::var_os("REEVE_CRS").expect("REEVE_CRS names the folder of the Core Rule Set"));
-    for (prefilter, label) in [(true, ""), (false, ", every pattern")] {
-        let engine = engine(&folder, prefilter);
-        for sent in requests() {
-            let mut scratch = Some(Scratch::default());
-            let name = format!("{} ({} bytes){label}", sent.name, sent.body.len());
-            criterion.bench_function(&name, |bencher| {
-                bencher
-                    .iter(|| scratch = Some(transact(&engine, black_box(&sent), scratch.take().unwrap_or_default())));
-            });
-        }
-    }
-}
-
-criterion_group!(benches, transactions);
-criterion_main!(benches);
