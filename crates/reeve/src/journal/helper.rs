@@ -120,11 +120,14 @@ impl Drop for Running {
     }
 }
 
-/// Which journal. Following this machine's own stands for the entries since its start, and for no others that were sent
-/// here from elsewhere; in a directory all of them are meant.
+/// Which journal. Of this machine's own, the system's: somebody who may read no more than his own entries is told so
+/// then, and does not follow those in silence. Following it stands for the entries since the machine was started, and
+/// for none that were sent here from elsewhere; in a directory all of them are meant.
 fn location(source: &Source) -> Vec<String> {
-    let directory = source.directory.as_ref().map(|directory| format!("--directory={}", directory.display()));
-    directory.map(|directory| vec![directory, String::from("--merge")]).unwrap_or_default()
+    match &source.directory {
+        None => vec![String::from("--system")],
+        Some(directory) => vec![format!("--directory={}", directory.display()), String::from("--merge")],
+    }
 }
 
 /// From its last entry on, and not behind it: where that is gone, `--after-cursor` would pass over the next one.
@@ -194,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_journal_elsewhere_is_read_whole_and_this_machines_without_what_others_sent() {
-        assert_eq!(location(&source()), Vec::<String>::new());
+        assert_eq!(location(&source()), ["--system"]);
         let elsewhere = Source { directory: Some("/mnt/journal".into()), ..source() };
         assert_eq!(location(&elsewhere), ["--directory=/mnt/journal", "--merge"]);
     }
