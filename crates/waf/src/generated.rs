@@ -6,7 +6,7 @@
 //! Where `REEVE_GENERATED` names a file, every exchange is written to it as a line of JSON, with the rules that spoke, so
 //! that another engine can be asked about the same.
 //!
-//! Asked about a quarter of them, libmodsecurity 3.0.9 found no attack of a rule that this engine did not find by the same
+//! Asked about half of them, libmodsecurity 3.0.9 found no attack of a rule that this engine did not find by the same
 //! rule. Other rules that speak of the same exchange there and not here do so for these reasons: it reads `$` as the end
 //! of a line (942330, 932240 and others), keeps bodies of every type as REQUEST_BODY (920272, 920273), decodes REQUEST_URI
 //! (920460, 920540), drops NUL bytes in `utf8toUnicode` (942120), logs a chain before its last link (942131), and takes
