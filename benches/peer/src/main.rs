@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 #[path = "../../../crates/waf/benches/engine/requests.rs"]
 mod requests;
 
-use requests::{BROWSER, Sent, requests};
 use reeve_waf::Scratch;
+use requests::{BROWSER, Sent, requests};
 use zentinel_modsec::ModSecurity;
 
 const ENGINES: [&str; 2] = ["reeve", "zentinel-modsec"];

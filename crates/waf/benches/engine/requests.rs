@@ -26,7 +26,7 @@ impl Source for Files {
 }
 
 /// The rules of a folder, with the settings that come with every engine of the kind.
-pub fn engine(folder: &Path, prefilter: bool) -> Engine {
+pub(crate) fn engine(folder: &Path, prefilter: bool) -> Engine {
     let rules = folder.join("rules");
     let mut names: Vec<PathBuf> = fs::read_dir(&rules).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
@@ -39,22 +39,22 @@ pub fn engine(folder: &Path, prefilter: bool) -> Engine {
 }
 
 /// Where the set-up of a rule set lies.
-pub fn setup(folder: &Path) -> PathBuf {
+pub(crate) fn setup(folder: &Path) -> PathBuf {
     let places = ["crs-setup.conf", "rules/crs-setup.conf", "crs-setup.conf.example", "rules/crs-setup.conf.example"];
     places.map(|place| folder.join(place)).into_iter().find(|place| place.exists()).expect("there is a crs-setup.conf")
 }
 
 /// A request as it is sent.
-pub struct Sent {
-    pub name: &'static str,
-    pub method: &'static str,
-    pub target: &'static str,
-    pub kind: Option<&'static str>,
-    pub body: Vec<u8>,
+pub(crate) struct Sent {
+    pub(crate) name: &'static str,
+    pub(crate) method: &'static str,
+    pub(crate) target: &'static str,
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What a browser sends with it.
-pub const BROWSER: &[(&str, &str)] = &[
+pub(crate) const BROWSER: &[(&str, &str)] = &[
     ("Host", "shop.example.com"),
     ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
     ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
@@ -87,7 +87,7 @@ fn form(fields: usize) -> Vec<u8> {
 }
 
 /// The requests that are measured.
-pub fn requests() -> Vec<Sent> {
+pub(crate) fn requests() -> Vec<Sent> {
     let get = "/articles/list?page=2&sort=price&category=garden%20tools&q=watering+can";
     let json_kind = Some("application/json");
     vec![
@@ -105,7 +105,7 @@ pub fn requests() -> Vec<Sent> {
 }
 
 /// Takes one request and an answer through all five phases.
-pub fn transact(engine: &Engine, sent: &Sent, scratch: Scratch) -> Scratch {
+pub(crate) fn transact(engine: &Engine, sent: &Sent, scratch: Scratch) -> Scratch {
     let facts = Facts {
         remote_address: [192, 0, 2, 7].into(),
         remote_port: 40_000,
