@@ -278,7 +278,8 @@ impl Waf {
         if self.settings.detect_only.iter().any(|route| now < route.until && route.path == "/") {
             return true;
         }
-        self.settings.detect_only.iter().any(|route| now < route.until && is_below(&route.path, path)) && *plainly(path) == *path
+        self.settings.detect_only.iter().any(|route| now < route.until && is_below(&route.path, path))
+            && *plainly(path) == *path
     }
 }
 

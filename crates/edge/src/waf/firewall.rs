@@ -30,7 +30,9 @@ impl Firewall {
     pub fn exchange(&self, set: &Arc<RuleSet>) -> bool {
         let Some(shared) = self.shared.upgrade() else { return false };
         let live = shared.live.load_full();
-        let Some(waf) = live.waf.load().as_ref().and_then(|waf| waf.with(set, shared.tools.clock.now())) else { return false };
+        let Some(waf) = live.waf.load().as_ref().and_then(|waf| waf.with(set, shared.tools.clock.now())) else {
+            return false;
+        };
         live.waf.store(Some(waf));
         true
     }

@@ -296,7 +296,8 @@ impl Notes {
 
     /// See [`RuleFacts::mark`].
     pub(super) fn mark(&self) -> String {
-        let text = [&*listing(&self.files.borrow()), "\n", &*listing(&self.custom.borrow()), "\n", &self.policy].concat();
+        let text =
+            [&*listing(&self.files.borrow()), "\n", &*listing(&self.custom.borrow()), "\n", &self.policy].concat();
         hexadecimal(text.as_bytes()).chars().take(MARK_DIGITS).collect()
     }
 

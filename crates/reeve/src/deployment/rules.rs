@@ -67,7 +67,6 @@ fn canaries(custom: &settings::Custom) -> Vec<Canary> {
     custom.canaries.iter().map(canary).collect()
 }
 
-
 /// Folders and files of rules; none for those that are built in.
 pub(crate) fn waf_rules(named: Vec<PathBuf>) -> WafSettings {
     let some = !named.is_empty();

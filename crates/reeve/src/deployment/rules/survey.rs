@@ -66,7 +66,10 @@ const UNREAD: [&str; 4] =
     ["REQBODY_ERROR", "REQBODY_PROCESSOR_ERROR", "MULTIPART_STRICT_ERROR", "MULTIPART_UNMATCHED_BOUNDARY"];
 
 /// Points at the exclusions that cannot be.
-pub(in crate::deployment) fn not_excluded(settings: &Settings, errors: &[(usize, ExclusionError)]) -> Option<Diagnostic> {
+pub(in crate::deployment) fn not_excluded(
+    settings: &Settings,
+    errors: &[(usize, ExclusionError)],
+) -> Option<Diagnostic> {
     let place = |at: usize, error: &ExclusionError| {
         let one = settings.waf.exclude.get(at)?;
         let of_rule = matches!(error, ExclusionError::Unknown { .. } | ExclusionError::Needed { .. });
