@@ -126,7 +126,8 @@ impl Deployment {
         let Some(facts) = self.rules.as_ref().map(|rules| rules.facts()) else { return };
         if facts.origin != RuleOrigin::BuiltIn {
             let version = facts.version.as_deref().unwrap_or("without a version");
-            screen.talk(format_args!("rules {version}, {} files, {}", facts.files.len(), facts.digest));
+            let files = diagnostics::plural(facts.files.len(), "file");
+            screen.talk(format_args!("rules {version}, {files}, {}", facts.digest));
         }
     }
 

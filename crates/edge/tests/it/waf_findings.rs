@@ -139,7 +139,7 @@ fn planted() -> Vec<(&'static str, String)> {
         ("AKIAIOSFODNN7EXAMPLE", get(&format!("/?q=AKIAIOSFODNN7EXAMPLE{script}"), "")),
         (
             "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
-            get(&format!("/?q=ghp_16C7e42F292c6912E7710c838347Ae178B4a;cat+/etc/passwd"), ""),
+            get("/?q=ghp_16C7e42F292c6912E7710c838347Ae178B4a;cat+/etc/passwd", ""),
         ),
         (
             "xoxb-263594206564-FGqddMF8t08v8N7Oq4i57vs1",

@@ -184,15 +184,16 @@ async fn try_both(control: &Control, clock: &Arc<SystemClock>) -> anyhow::Result
     for supporting in supporting(control) {
         enforced.demand(&supporting);
     }
-    let (on, _) = judge(control, &enforced, Twist::default(), "", clock).await?;
+    // Boxed: a scratch instance with all that stands around it takes room.
+    let (on, _) = Box::pin(judge(control, &enforced, Twist::default(), "", clock)).await?;
     let mut without = enforced.clone();
     let (off, seen) = match off(control) {
-        Off::Twisted(twist) => judge(control, &enforced, twist, "", clock).await?,
-        Off::OtherClause(clause) => judge(control, &enforced, Twist::default(), clause, clock).await?,
+        Off::Twisted(twist) => Box::pin(judge(control, &enforced, twist, "", clock)).await?,
+        Off::OtherClause(clause) => Box::pin(judge(control, &enforced, Twist::default(), clause, clock)).await?,
         Off::Released => {
             without.release(control);
             supporting(control).iter().for_each(|supporting| without.release(supporting));
-            judge(control, &without, Twist::default(), "", clock).await?
+            Box::pin(judge(control, &without, Twist::default(), "", clock)).await?
         }
     };
     Ok(Outcome { control: control.name().to_string(), on, off, seen })

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use reeve_base::{Clock, Entropy, Secret, SystemClock, SystemEntropy};
 use reeve_ledger::proof::Signer;
 
+use crate::diagnostics::plural;
 use crate::exit::ExitCode;
 use crate::failure::Advise;
 use crate::feed::{FILES_FOLDER, Listed, Manifest};
@@ -118,7 +119,8 @@ fn sign(folder: &Path, key: &Path, version: &str, out: &Path, screen: &Screen) -
     let manifest = Manifest::new(serial, version.to_owned(), SystemClock::new().now(), files);
     // Last: whoever fetches meanwhile gets the state before, whose files stay.
     rule_files::replace(&note, manifest.sign(&signer)?.as_bytes())?;
-    screen.talk(format_args!("{version} serial {serial}, {} files: {}", manifest.files.len(), note.display()));
+    let files = plural(manifest.files.len(), "file");
+    screen.talk(format_args!("{version} serial {serial}, {files}: {}", note.display()));
     Ok(())
 }
 
