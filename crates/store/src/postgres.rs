@@ -196,7 +196,7 @@ pub(crate) fn options(server: &Server, namespace: &str) -> PgConnectOptions {
 const CONNECTIONS: usize = 8;
 
 /// How often a job is tried against deadlocks.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 12;
 
 /// The first pause between tries; the next ones are its squares' multiples.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -36,6 +36,7 @@ pub(crate) struct Inspection {
     awaits_body: bool,
     /// Its buffers have grown to a size that others need not keep.
     outgrown: bool,
+    last: Last,
 }
 
 /// Looks into a request, has `forward` bring its answer, and looks into that.
@@ -83,7 +84,7 @@ impl Inspection {
         }
         let paused = transaction.pause();
         let (waf, desk, awaits_body) = (Arc::clone(waf), Rc::clone(desk), allowed.has_body());
-        Self { waf, desk, paused: Some(paused), only_detects, awaits_body, outgrown: false }
+        Self { waf, desk, paused: Some(paused), only_detects, awaits_body, outgrown: false, last: Last::default() }
     }
 
     async fn all(
@@ -95,6 +96,7 @@ impl Inspection {
         self.request_head(allowed.parts(), allowed.authority())?;
         if !self.awaits_body {
             self.part(Side::Request, |transaction| transaction.request_body(b""))?;
+            self.request_seen();
         }
         if self.waf.responses || live.rules.traces.is_some() {
             ask_for_readable(&mut allowed.seen().0.headers);
@@ -161,7 +163,16 @@ impl Inspection {
             return Err(Blocked::request(StatusCode::PAYLOAD_TOO_LARGE, cause));
         };
         self.text(Side::Request, joined(pieces)).await?;
+        self.request_seen();
         Ok(Request::from_parts(parts, body))
+    }
+
+    /// Where the answer is not looked into, all is said before the application is asked, and the next request finds the
+    /// buffers free and still in the processor's caches.
+    fn request_seen(&mut self) {
+        if !self.waf.responses {
+            self.close();
+        }
     }
 
     /// Looks into an answer; into its text only if it explains nothing.
@@ -232,7 +243,7 @@ impl Inspection {
         if text.len() <= HEAVY_BYTES {
             return self.part(side, |transaction| side.body(transaction, &text));
         }
-        self.outgrown = true;
+        self.outgrown |= text.len() > OUTGROWN_BYTES;
         let broken = || Refusal::Fault(String::from("looking into a body broke off"));
         let room = Arc::clone(&self.desk.heavy).acquire_owned().await.map_err(|_| broken())?;
         let (waf, paused) = (Arc::clone(&self.waf), self.paused.take().ok_or_else(broken)?);
@@ -278,9 +289,15 @@ impl Inspection {
         refusal.map_or(Ok(()), |(told, refusal)| Err(blocked(side, &refusal, told)))
     }
 
-    /// The last part.
+    /// All that is left to say.
     fn end(mut self) -> Last {
-        let Some(paused) = self.paused.take() else { return Last::default() };
+        self.close();
+        std::mem::take(&mut self.last)
+    }
+
+    /// The last part.
+    fn close(&mut self) {
+        let Some(paused) = self.paused.take() else { return };
         let transaction = self.waf.engine().resume(paused);
         let report = transaction.report();
         let would = self.only_detects && report.refusal.is_some() && report.exhausted.is_none();
@@ -288,7 +305,7 @@ impl Inspection {
         let (report, scratch) = transaction.end();
         self.leave(scratch);
         let all = (self.waf.settings.tell_all && !report.matches.is_empty()).then(|| told_whole(&report));
-        Last { detected, all }
+        self.last = Last { detected, all };
     }
 }
 
@@ -376,7 +393,9 @@ const fn protocol(version: Version) -> &'static str {
 const CONTROL: &str = "waf.attack_set";
 
 /// Texts above this take milliseconds, and others wait for the worker.
-const HEAVY_BYTES: usize = 64 * 1024;
+const HEAVY_BYTES: usize = 16 * 1024;
+/// Texts above this have buffers grow that the next transaction would only let go of.
+const OUTGROWN_BYTES: usize = 64 * 1024;
 
 /// Of an answer this much is looked into at most, whatever rules want: it is held in memory until then.
 const ANSWER_BYTES_MAX: usize = 512 * 1024;
