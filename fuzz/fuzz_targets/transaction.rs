@@ -38,7 +38,8 @@ impl Source for Text {
 }
 
 fn engine(prefilter: bool) -> Engine {
-    Engine::load(&["rules"], &Text, Options { prefilter, ..Options::default() }).expect("the rules of this target are right")
+    Engine::load(&["rules"], &Text, Options { prefilter, ..Options::default() })
+        .expect("the rules of this target are right")
 }
 
 static ENGINES: LazyLock<[Engine; 2]> = LazyLock::new(|| [engine(true), engine(false)]);
