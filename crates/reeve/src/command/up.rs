@@ -3,6 +3,7 @@
 mod running;
 
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use anyhow::Context;
 use clap::Args;
@@ -92,8 +93,9 @@ fn serve(
     for line in shut_in.warnings().iter().chain(&shut_in.notes) {
         screen.complain(format_args!("sandbox: {line}"));
     }
-    // Nothing is served yet, and nobody waits for this thread.
-    deployment.prepare_rules(&*clock)?;
+    // Apart: what it takes to make them, several times what is left in the end, is given back when the thread ends.
+    let prepared = thread::scope(|scope| scope.spawn(|| deployment.prepare_rules(&*clock)).join());
+    prepared.map_err(|_| anyhow::anyhow!("reading the firewall's rules broke off"))??;
     if let Some(predecessor) = predecessor {
         // As much as can be known without what the other process holds.
         deployment.rehearse(&*clock)?;
