@@ -169,7 +169,9 @@ up wildcard "$site"
 check "issued" within 15 issued
 check "any host below it is served" is "$(visit any.site.test) $(visit site.test)" "200 200"
 check "two labels below it are not" lacks "$(visit a.b.site.test 2>&1)" "200"
-check "what was put into the DNS was taken out" is "$(grep -c present hook.log) $(grep -c cleanup hook.log)" "2 2"
+# Twice for each name where the authority had to be asked again.
+check "something was put into the DNS for each name" at_least "$(grep -c present hook.log)" 2
+check "what was put into the DNS was taken out" is "$(grep -c cleanup hook.log)" "$(grep -c present hook.log)"
 cat >hook.sh <<'SH'
 #!/bin/sh
 echo "no such zone" >&2
