@@ -83,7 +83,7 @@ settings "rules = \"crs\"
 digest = \"$pin\"" "$own"
 run "$REEVE" check --config gate/reeve.toml
 check "settings that pin it are sound" is "$status" 0
-check "and the check says which rules" has "$err" "rules EXAMPLE/1, 1 files, $pin"
+check "and the check says which rules" has "$err" "rules EXAMPLE/1, 1 file, $pin"
 up gateway gate
 check "attacks are refused, and what is harmless is not" is "$(code "$site/?q=%3Cscript%3Ealert(1)%3C/script%3E") $(code "$site/?q=script")" "403 200"
 check "so is what the application's own rule refuses" is "$(code "$site/orders?id=x") $(code "$site/orders?id=7")" "403 200"
