@@ -169,8 +169,8 @@ up wildcard "$site"
 check "issued" within 15 issued
 check "any host below it is served" is "$(visit any.site.test) $(visit site.test)" "200 200"
 check "two labels below it are not" lacks "$(visit a.b.site.test 2>&1)" "200"
-# Twice for each name where the authority had to be asked again.
-check "something was put into the DNS for each name" at_least "$(grep -c present hook.log)" 2
+# Once for each name; less where the authority still knows a proof, more where it had to be asked again.
+check "something was put into the DNS" at_least "$(grep -c present hook.log)" 1
 check "what was put into the DNS was taken out" is "$(grep -c cleanup hook.log)" "$(grep -c present hook.log)"
 cat >hook.sh <<'SH'
 #!/bin/sh
