@@ -10,52 +10,15 @@ cd "$TMP"
 
 # --- an application that takes what it is sent, and a gateway -------------------------------------------------------
 
-cat >application.py <<'PYTHON'
-import http.server, sys
-
-class Application(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
-        leak = self.path.startswith("/leak")
-        body = b"You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version" if leak else b"served"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    do_POST = do_GET
-    def log_message(self, *_): pass
-
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Application).serve_forever()
-PYTHON
 free_port
 application=$port
-serve application "$application" python3 application.py "$application"
+serve application "$application" python3 "$here/upstream.py" "$application"
 deploy gate demo "http://127.0.0.1:$application"
-cat >gate/policy.toml <<'POLICY'
-schema = "reeve.policy/1"
-[policy]
-title   = "Firewall"
-company = "Example Ltd"
-version = "1"
-owner   = "cto@example.com"
-review  = { every = "12 months", last = 2026-11-01, approvers = 1 }
-[section.firewall]
-title = "The firewall"
-[clause.tls]
+firewall_policy gate 'paranoia = 1, threshold = 5, body = "256 KiB", responses = true' '[clause.tls]
 section  = "firewall"
 text     = "TLS {min} or newer."
 control  = "tls.floor"
-severity = "high"
-[clause.attacks]
-section  = "firewall"
-text     = "Requests up to {body} are looked into for the known classes of attack, at paranoia level {paranoia}, from a score of {threshold}."
-control  = "waf.attack_set"
-with     = { paranoia = 1, threshold = 5, body = "256 KiB", responses = true }
-severity = "high"
-POLICY
+severity = "high"'
 check "the deployment is sound" "$REEVE" check --config gate/reeve.toml
 up gateway gate
 CA=gate/reeve-data/ca/ca.pem

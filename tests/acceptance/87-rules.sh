@@ -10,35 +10,9 @@ cd "$TMP"
 
 free_port
 application=$port
-cat >application.py <<'PYTHON'
-import http.server, sys
-class Application(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "6")
-        self.end_headers()
-        self.wfile.write(b"served")
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Application).serve_forever()
-PYTHON
-serve application "$application" python3 application.py "$application"
+serve application "$application" python3 "$here/upstream.py" "$application"
 deploy gate demo "http://127.0.0.1:$application"
-cat >gate/policy.toml <<'POLICY'
-schema = "reeve.policy/1"
-[policy]
-title   = "Rules"
-company = "Example Ltd"
-version = "1"
-owner   = "cto@example.com"
-review  = { every = "12 months", last = 2026-11-01, approvers = 1 }
-[section.firewall]
-title = "The firewall"
-[clause.attacks]
-section  = "firewall"
-text     = "Requests up to {body} are looked into for the known classes of attack, at paranoia level {paranoia}, from a score of {threshold}."
-control  = "waf.attack_set"
-severity = "high"
-[clause.own]
+firewall_policy gate '' '[clause.own]
 section  = "firewall"
 text     = "Each application has at least {per_app} rule of its own."
 control  = "waf.custom"
@@ -49,8 +23,7 @@ section  = "firewall"
 text     = "Rules are no older than {max_age}."
 control  = "waf.rule_age"
 with     = { max_age = "7d" }
-severity = "medium"
-POLICY
+severity = "medium"'
 cp gate/reeve.toml plain.toml
 CA=gate/reeve-data/ca/ca.pem
 site=https://localhost:$https

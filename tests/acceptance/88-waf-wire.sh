@@ -19,28 +19,11 @@ firewall() {
   local folder=$1 does=$2 paranoia=$3 rules=""
   shift 3
   deploy "$folder" demo "http://127.0.0.1:$application"
-  cat >"$folder/policy.toml" <<POLICY
-schema = "reeve.policy/1"
-[policy]
-title   = "Firewall"
-company = "Example Ltd"
-version = "1"
-owner   = "cto@example.com"
-review  = { every = "12 months", last = 2026-11-01, approvers = 1 }
-[section.firewall]
-title = "The firewall"
-[clause.framing]
+  firewall_policy "$folder" "paranoia = $paranoia, threshold = 5, body = \"1 MiB\", responses = true" '[clause.framing]
 section  = "firewall"
 text     = "A request that can be read in more than one way is refused."
 control  = "edge.smuggling"
-severity = "high"
-[clause.attacks]
-section  = "firewall"
-text     = "Requests up to {body} are looked into at paranoia level {paranoia}, from a score of {threshold}, and answers, too."
-control  = "waf.attack_set"
-with     = { paranoia = $paranoia, threshold = 5, body = "1 MiB", responses = true }
-severity = "high"
-POLICY
+severity = "high"'
   if (($# > 0)); then rules="rules = [$(printf '"%s", ' "$@")]"; fi
   cat >>"$folder/reeve.toml" <<SETTINGS
 [waf]

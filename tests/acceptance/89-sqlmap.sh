@@ -12,23 +12,7 @@ free_port
 application=$port
 serve application "$application" python3 "$here/injectable.py" "$application"
 deploy gate demo "http://127.0.0.1:$application"
-cat >gate/policy.toml <<'POLICY'
-schema = "reeve.policy/1"
-[policy]
-title   = "Firewall"
-company = "Example Ltd"
-version = "1"
-owner   = "cto@example.com"
-review  = { every = "12 months", last = 2026-11-01, approvers = 1 }
-[section.firewall]
-title = "The firewall"
-[clause.attacks]
-section  = "firewall"
-text     = "Requests up to {body} are looked into for the known classes of attack, at paranoia level {paranoia}, from a score of {threshold}."
-control  = "waf.attack_set"
-with     = { paranoia = 1, threshold = 5, body = "256 KiB", responses = true }
-severity = "high"
-POLICY
+firewall_policy gate 'paranoia = 1, threshold = 5, body = "256 KiB", responses = true'
 printf '[waf]\n' >>gate/reeve.toml
 
 # Whether sqlmap calls something injectable: attack SITE OPTIONS... . Its own name is one that every firewall knows, so it

@@ -174,6 +174,28 @@ deploy() {
   sed -i "s/\(127\.0\.0\.1\|localhost\):8443/\1:$https/; s/127\.0\.0\.1:8080/127.0.0.1:$http/" "$folder/reeve.toml"
 }
 
+# Writes a policy that asks for the firewall with these parameters, and for more: firewall_policy FOLDER PARAMETERS [CLAUSES]
+firewall_policy() {
+  cat >"$1/policy.toml" <<POLICY
+schema = "reeve.policy/1"
+[policy]
+title   = "Firewall"
+company = "Example Ltd"
+version = "1"
+owner   = "cto@example.com"
+review  = { every = "12 months", last = 2026-11-01, approvers = 1 }
+[section.firewall]
+title = "The firewall"
+[clause.attacks]
+section  = "firewall"
+text     = "Requests up to {body} are looked into for the known classes of attack, at paranoia level {paranoia}, from a score of {threshold}."
+control  = "waf.attack_set"
+with     = { $2 }
+severity = "high"
+${3:-}
+POLICY
+}
+
 # Starts the gateway of a folder, waits until it serves, and sets `gateway`: up NAME FOLDER
 up() {
   start "$1" "$REEVE" up --config "$2/reeve.toml"

@@ -41,6 +41,8 @@ class Connection(socketserver.StreamRequestHandler):
                 send(answer(b"500 Internal Server Error", TRACE, b"Server: Werkzeug/3.1.9", b"X-Powered-By: Flask"))
             case "/unavailable":
                 send(answer(b"503 Service Unavailable", TRACE, b"Retry-After: 120"))
+            case "/leak":
+                send(answer(b"200 OK", b"You have an error in your SQL syntax; check the manual that corresponds to your MySQL server version"))
             case "/banner":
                 banners = b"Server: Werkzeug/3.1.9", b"X-Powered-By: PHP/7.4", b"X-AspNet-Version: 4"
                 send(answer(b"200 OK", b"fine\n", *banners))
